@@ -1,0 +1,1 @@
+"""Authentication for Python applications, on any database, behind any framework."""

@@ -1,0 +1,265 @@
+"""How coroutines are run: with an event loop, or driven without one.
+
+Everything above is written once as `async def`. Under an event loop it is awaited; without
+one `run_blocking` drives it with a single `send(None)`, which works because in a blocking
+program no port ever really waits. This is the only module that knows the difference.
+"""
+
+import asyncio
+import inspect
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+
+from watchword.errors import ConfigurationError, Overloaded
+
+__all__ = [
+    "Mutex",
+    "WorkPool",
+    "call",
+    "current_loop",
+    "current_owner",
+    "finish",
+    "offload",
+    "offload_at_once",
+    "run_blocking",
+    "sleep",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Driving(threading.local):
+    """Whether `run_blocking` is at work in this thread, and over which running loop."""
+
+    active = False
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+_driving = _Driving()
+
+
+def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in this thread, without an event loop.
+
+    Raises:
+        ConfigurationError: The coroutine waited for an event loop; the message names what
+            waited, so that the port behind it can be exchanged for a blocking one.
+    """
+    before = _driving.active, _driving.loop
+    _driving.active, _driving.loop = True, _running_loop()
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)  # send() types the value as Any
+    finally:
+        _driving.active, _driving.loop = before
+    waiting = _innermost(coroutine)
+    coroutine.close()
+    raise ConfigurationError(
+        f"{waiting} needs an event loop, but this call is blocking.",
+        hint="Pass a blocking engine, client or callback, or use the async Watchword.",
+    )
+
+
+def _innermost(coroutine: Coroutine[Any, Any, Any]) -> str:
+    """Name the coroutine function at the end of the chain of awaits."""
+    awaited: Any = coroutine
+    while inspect.iscoroutine(awaited.cr_await):
+        awaited = awaited.cr_await
+    return str(awaited.__qualname__)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def current_loop() -> object | None:
+    """Return what the caller's waiting is bound to; None where it is driven without a loop.
+
+    A loop that was started inside driven code counts as itself.
+    """
+    loop = _running_loop()
+    return None if _driving.active and loop is _driving.loop else loop
+
+
+def current_owner() -> object:
+    """Identify the running task, or the thread where no event loop runs it."""
+    if current_loop() is None:
+        return threading.get_ident()
+    return asyncio.current_task()
+
+
+async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a blocking function: in place when driven, in a worker thread under a loop.
+
+    A cancelled caller still waits for the function to end, so nothing that the function
+    holds is lost; then the cancellation goes on.
+    """
+    if current_loop() is None:
+        return function(*args, **kwargs)
+    return await finish(_in_thread(lambda: function(*args, **kwargs), limiter=None))
+
+
+async def offload_at_once(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do the same without ever waiting for a free thread.
+
+    For work on something that other threads wait for, such as an open connection: if it
+    queued behind them, both would wait for ever.
+    """
+    if current_loop() is None:
+        return function(*args, **kwargs)
+    limiter = anyio.CapacityLimiter(math.inf)
+    return await finish(_in_thread(lambda: function(*args, **kwargs), limiter=limiter))
+
+
+async def _in_thread(function: Callable[[], T], *, limiter: anyio.CapacityLimiter | None) -> T:
+    return await anyio.to_thread.run_sync(function, limiter=limiter)
+
+
+async def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end even if the caller is cancelled; then let that through.
+
+    Raises:
+        asyncio.CancelledError: The caller was cancelled meanwhile; the work is done.
+    """
+    if current_loop() is None:
+        return await coroutine
+    task = asyncio.ensure_future(coroutine)
+    cancellation = None
+    # anyio repeats a cancellation until it is obeyed; its shield keeps it to one.
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancellation = error
+    if cancellation is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # seen: the cancellation is what the caller has to know
+    raise cancellation
+
+
+async def sleep(seconds: float) -> None:
+    """Let time pass for this task, or for this thread where no event loop runs it."""
+    if current_loop() is None:
+        time.sleep(seconds)  # noqa: ASYNC251 - no event loop runs here
+    else:
+        await asyncio.sleep(seconds)
+
+
+async def call(callback: Callable[..., Awaitable[T] | T], *args: Any) -> T:
+    """Call what a user passed in, be it `def` or `async def`."""
+    if inspect.iscoroutinefunction(callback):
+        result: Awaitable[T] | T = callback(*args)
+    else:
+        result = await offload(callback, *args)
+    if inspect.isawaitable(result):
+        return await result
+    return result
+
+
+class Mutex:
+    """A lock that tasks and threads share, first come, first served."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held = False
+        self._waiting: deque[Future[None]] = deque()
+
+    async def acquire(self) -> None:
+        """Wait until the lock is ours."""
+        with self._guard:
+            if not self._held:
+                self._held = True
+                return
+            turn: Future[None] = Future()
+            self._waiting.append(turn)
+        if current_loop() is None:
+            turn.result()
+            return
+        try:
+            await asyncio.wrap_future(turn)
+        except asyncio.CancelledError:
+            # wrap_future cancels the turn; if it was given before that, pass it on.
+            if not turn.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Hand the lock to whoever has waited longest."""
+        with self._guard:
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if turn.set_running_or_notify_cancel():
+                    turn.set_result(None)
+                    return
+            self._held = False
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.release()
+
+
+class WorkPool:
+    """A few threads for heavy work, with a bounded queue before them.
+
+    The bound is what keeps a burst of sign-ins from becoming a backlog of minutes: what
+    does not fit is refused at once.
+
+    Args:
+        workers: How many calls run at the same time.
+        queue: How many more may wait.
+        retry_after: Seconds that a refused caller is told to wait.
+    """
+
+    def __init__(self, *, workers: int, queue: int, retry_after: int = 1) -> None:
+        self._capacity = workers + queue
+        self._retry_after = retry_after
+        self._guard = threading.Lock()
+        self._present = 0
+        self._slots = threading.Semaphore(workers)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="watchword-work")
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function when a slot is free.
+
+        Raises:
+            Overloaded: The queue is full; nothing was done.
+        """
+        self._enter()
+        if current_loop() is None:
+            try:
+                with self._slots:
+                    return function(*args, **kwargs)
+            finally:
+                self._leave()
+        future = self._executor.submit(function, *args, **kwargs)
+        future.add_done_callback(self._leave)
+        return await asyncio.wrap_future(future)
+
+    def _enter(self) -> None:
+        with self._guard:
+            if self._present >= self._capacity:
+                raise Overloaded(
+                    "Too much work is waiting already.", retry_after=self._retry_after
+                )
+            self._present += 1
+
+    def _leave(self, _future: object = None) -> None:
+        with self._guard:
+            self._present -= 1

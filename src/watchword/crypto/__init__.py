@@ -1,0 +1,1 @@
+"""Pure cryptography: passwords, tokens, signing, sealing."""

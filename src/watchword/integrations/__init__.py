@@ -1,0 +1,1 @@
+"""Frameworks: each file turns its requests and responses into ours."""

@@ -1,0 +1,1 @@
+"""Plugins, one file or one folder each."""

@@ -1,0 +1,27 @@
+"""What is stored, described in no database's terms."""
+
+from watchword.schema.core import ACCOUNT, CORE_MODELS, SESSION, USER, VERIFICATION
+from watchword.schema.fields import NOW, Field, FieldType, Index, Model, OnDelete, Schema, Unique
+from watchword.schema.naming import Naming, camel_case
+from watchword.schema.resolve import IdType, SchemaExtension, resolve_schema
+
+__all__ = [
+    "ACCOUNT",
+    "CORE_MODELS",
+    "NOW",
+    "SESSION",
+    "USER",
+    "VERIFICATION",
+    "Field",
+    "FieldType",
+    "IdType",
+    "Index",
+    "Model",
+    "Naming",
+    "OnDelete",
+    "Schema",
+    "SchemaExtension",
+    "Unique",
+    "camel_case",
+    "resolve_schema",
+]

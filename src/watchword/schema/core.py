@@ -1,0 +1,67 @@
+"""The four models that every instance has."""
+
+from typing import Final
+
+from watchword.schema.fields import NOW, Field, Model, Unique
+
+__all__ = ["ACCOUNT", "CORE_MODELS", "SESSION", "USER", "VERIFICATION"]
+
+_TIMESTAMPS: Final = {
+    "created_at": Field("datetime", default=NOW, input=False),
+    "updated_at": Field("datetime", default=NOW, on_update=NOW, input=False),
+}
+# Issued by others, so of any length: an OAuth token can have thousands of characters.
+_FOREIGN_SECRET: Final = Field("text", required=False, returned=False, input=False, sealed=True)
+
+USER: Final = Model(
+    "user",
+    {
+        "name": Field("string", pii=True),
+        "email": Field("string", unique=True, max_length=254, pii=True),
+        "email_verified": Field("boolean", default=False, input=False),
+        "image": Field("text", required=False, pii=True),
+        **_TIMESTAMPS,
+    },
+)
+
+SESSION: Final = Model(
+    "session",
+    {
+        "user_id": Field.reference("user"),
+        "token": Field("string", unique=True, max_length=64, digest=True, input=False),
+        "expires_at": Field("datetime", index=True, input=False),
+        "ip_address": Field("string", required=False, max_length=64, input=False, pii=True),
+        "user_agent": Field("text", required=False, input=False, pii=True),
+        **_TIMESTAMPS,
+    },
+)
+
+ACCOUNT: Final = Model(
+    "account",
+    {
+        "user_id": Field.reference("user"),
+        "account_id": Field("string", pii=True),
+        "provider_id": Field("string"),
+        "access_token": _FOREIGN_SECRET,
+        "refresh_token": _FOREIGN_SECRET,
+        "id_token": _FOREIGN_SECRET,
+        "access_token_expires_at": Field("datetime", required=False, returned=False, input=False),
+        "refresh_token_expires_at": Field("datetime", required=False, returned=False, input=False),
+        "scope": Field("text", required=False, input=False),
+        "password": Field("text", required=False, returned=False, input=False),
+        **_TIMESTAMPS,
+    },
+    uniques=(Unique("provider_id", "account_id"),),
+)
+
+VERIFICATION: Final = Model(
+    "verification",
+    {
+        "identifier": Field("string", unique=True, returned=False, input=False),
+        "value": Field("text", returned=False, input=False),
+        "expires_at": Field("datetime", index=True, input=False),
+        **_TIMESTAMPS,
+    },
+)
+
+CORE_MODELS: Final = (USER, SESSION, ACCOUNT, VERIFICATION)

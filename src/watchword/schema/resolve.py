@@ -1,0 +1,230 @@
+"""Join the core's models with those of plugins; every conflict is an error at start-up."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Protocol, TypeAlias
+
+from watchword.errors import ConfigurationError
+from watchword.schema.fields import INDEXED_CHARACTERS, Field, Index, Model, Schema, Unique
+from watchword.schema.naming import NAME_CHARACTERS, Naming, camel_case
+
+__all__ = ["IdType", "SchemaExtension", "resolve_schema"]
+
+IdType: TypeAlias = Literal["uuid", "string", "bigint"]
+"""What ids are: UUIDs or texts made in Python, or integers that the database makes."""
+
+_LOGICAL_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+# System columns and prefixes that a database keeps for itself.
+_RESERVED_COLUMNS: Final = frozenset(
+    {"oid", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "rowid", "_rowid_"}
+)
+_RESERVED_PREFIXES: Final = ("sqlite_", "pg_")
+
+_ID_FIELDS: Final[Mapping[IdType, Field]] = {
+    "uuid": Field("uuid", input=False),
+    "string": Field("string", max_length=64, input=False),
+    "bigint": Field("bigint", input=False, generated=True),
+}
+
+
+class SchemaExtension(Protocol):
+    """What a plugin adds to the schema."""
+
+    @property
+    def id(self) -> str:
+        """Names the plugin in errors."""
+
+    @property
+    def models(self) -> Sequence[Model]:
+        """New models."""
+
+    @property
+    def extends(self) -> Mapping[str, Mapping[str, Field]]:
+        """Fields that it adds to models of others, by model and name."""
+
+
+def resolve_schema(
+    core_models: Iterable[Model],
+    plugins: Iterable[SchemaExtension] = (),
+    *,
+    naming: Naming | None = None,
+    ids: IdType = "uuid",
+) -> Schema:
+    """Return the one schema of an application.
+
+    Raises:
+        ConfigurationError: Two parties define one thing differently, a reference points at
+            nothing, or a name cannot be used; the message names both sides.
+    """
+    draft = _Draft()
+    for model in core_models:
+        draft.add(model, owner="core")
+    plugins = list(plugins)
+    for plugin in plugins:
+        for model in plugin.models:
+            draft.add(model, owner=plugin.id)
+    for plugin in plugins:
+        for name, fields in plugin.extends.items():
+            draft.extend(name, fields, owner=plugin.id)
+    models = {name: _with_ids(model, ids) for name, model in draft.models.items()}
+    schema = Schema(models, naming or Naming(), draft.owners)
+    for model in models.values():
+        _check_fields(model, schema)
+        _check_keys(model, schema)
+    _check_physical_names(schema)
+    return schema
+
+
+@dataclass
+class _Draft:
+    """The models while plugins still add to them."""
+
+    models: dict[str, Model] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+
+    def add(self, model: Model, *, owner: str) -> None:
+        if model.name in self.models:
+            raise ConfigurationError(
+                f"Both {self.owners[model.name]} and {owner} define the model {model.name!r}.",
+                hint="Rename one of them, or let one extend the other's model.",
+            )
+        self.models[model.name] = model
+        self.owners[model.name] = owner
+        self.owners.update({f"{model.name}.{name}": owner for name in model.fields})
+
+    def extend(self, name: str, fields: Mapping[str, Field], *, owner: str) -> None:
+        if name not in self.models:
+            raise ConfigurationError(
+                f"{owner} extends the model {name!r}, which nobody defines.",
+                hint="Enable the plugin that defines it, or correct the name.",
+            )
+        model = self.models[name]
+        for key, added in fields.items():
+            present = model.fields.get(key)
+            if present is not None and present != added:
+                first = self.owners[f"{name}.{key}"]
+                raise ConfigurationError(
+                    f"{first} and {owner} define {name}.{key} differently.",
+                    hint="Rename one field, or give both the same definition.",
+                )
+            self.owners.setdefault(f"{name}.{key}", owner)
+        self.models[name] = model.extended(fields)
+
+
+def _with_ids(model: Model, ids: IdType) -> Model:
+    """Give the model its id, and fields of type `id` the type that ids have."""
+    if "id" in model.fields:
+        raise ConfigurationError(
+            f"{model.name} defines a field 'id'.", hint="Every model has one already; remove it."
+        )
+    key = _ID_FIELDS[ids]
+    fields = {
+        name: replace(it, type=key.type, max_length=key.max_length) if it.type == "id" else it
+        for name, it in model.fields.items()
+    }
+    return replace(model, fields={"id": key, **fields})
+
+
+def _check_fields(model: Model, schema: Schema) -> None:
+    owner = schema.owners[model.name]
+    _check_logical_name(model.name, owner)
+    for name, it in model.fields.items():
+        owner = schema.owners.get(f"{model.name}.{name}", owner)
+        _check_logical_name(name, owner)
+        if it.references is not None and it.references not in schema.models:
+            raise ConfigurationError(
+                f"{model.name}.{name} of {owner} references {it.references!r}, "
+                "which nobody defines.",
+                hint="Enable the plugin that defines it, or correct the name.",
+            )
+        if it.on_delete == "set null" and it.references and it.required:
+            raise ConfigurationError(
+                f"{model.name}.{name} of {owner} is required but set to null on delete.",
+                hint="Use required=False, or another on_delete.",
+            )
+    twins = [
+        wire for wire, n in Counter(camel_case(name) for name in model.fields).items() if n > 1
+    ]
+    if twins:
+        raise ConfigurationError(
+            f"Two fields of {model.name} are both {twins[0]!r} on the wire.",
+            hint="Rename one of them.",
+        )
+
+
+def _check_logical_name(name: str, owner: str) -> None:
+    if not _LOGICAL_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{owner} uses the name {name!r}, which is not snake_case.",
+            hint="Use lower-case letters, digits and single underscores.",
+        )
+
+
+def _check_keys(model: Model, schema: Schema) -> None:
+    """Check that what is indexed exists and fits into an index of every database."""
+    single = [Index(name) for name, it in model.fields.items() if it.unique or it.index]
+    keys: list[Unique | Index] = [*single, *model.uniques, *model.indexes]
+    for key in keys:
+        fields = [model.fields.get(name) for name in key.fields]
+        owner = schema.owners[model.name]
+        if not fields or None in fields:
+            raise ConfigurationError(
+                f"{owner} indexes {model.name} by {', '.join(key.fields) or 'nothing'}; "
+                "not all of these are fields.",
+                hint="Correct the names in the model's uniques and indexes.",
+            )
+        known = [it for it in fields if it is not None]
+        if any(it.type in {"text", "json", "strings", "bytes"} for it in known):
+            raise ConfigurationError(
+                f"{owner} indexes {model.name} by {', '.join(key.fields)}; "
+                "a text, json, strings or bytes field cannot be indexed everywhere.",
+                hint="Use a string field with a max_length.",
+            )
+        if sum(it.limit for it in known if it.type == "string") > INDEXED_CHARACTERS:
+            raise ConfigurationError(
+                f"{owner} indexes {model.name} by {', '.join(key.fields)}, "
+                f"together longer than {INDEXED_CHARACTERS} characters.",
+                hint="Give the fields a smaller max_length.",
+            )
+
+
+def _check_physical_names(schema: Schema) -> None:
+    tables: dict[str, str] = {}
+    for model in schema.models.values():
+        table = schema.naming.table(model.name)
+        _check_physical_name(table, f"model {model.name}", schema.owners[model.name])
+        _check_untaken(tables, table, f"model {model.name}")
+        columns: dict[str, str] = {}
+        for name in model.fields:
+            label = f"{model.name}.{name}"
+            column = schema.naming.column(model.name, name)
+            owner = schema.owners.get(label, schema.owners[model.name])
+            _check_physical_name(column, label, owner)
+            _check_untaken(columns, column, label)
+
+
+def _check_untaken(taken: dict[str, str], physical: str, label: str) -> None:
+    """Refuse two things with one name; databases differ in whether case tells them apart."""
+    first = taken.setdefault(physical.lower(), label)
+    if first != label:
+        raise ConfigurationError(
+            f"{first} and {label} are both named {physical!r} in the database.",
+            hint="Change the Naming, or its tables and columns.",
+        )
+
+
+def _check_physical_name(physical: str, label: str, owner: str) -> None:
+    if not physical or len(physical.encode()) > NAME_CHARACTERS:
+        raise ConfigurationError(
+            f"{label} of {owner} would be named {physical!r}: "
+            f"not between 1 and {NAME_CHARACTERS} bytes.",
+            hint="Choose a shorter prefix or name in Naming.",
+        )
+    lowered = physical.lower()
+    if lowered in _RESERVED_COLUMNS or lowered.startswith(_RESERVED_PREFIXES):
+        raise ConfigurationError(
+            f"{label} of {owner} would be named {physical!r}, which a database reserves.",
+            hint="Choose another name in Naming.",
+        )

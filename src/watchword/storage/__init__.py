@@ -1,0 +1,1 @@
+"""The storage contract, the queries it takes, and the store over it."""

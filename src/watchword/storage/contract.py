@@ -1,0 +1,158 @@
+"""What a backend promises: eight operations, and protocols for what it can do besides.
+
+`watchword.testing.AdapterSuite` is the meaning of this contract; an adapter that passes
+it can be trusted with users.
+
+* A record is a plain dict by logical field names, with every field of the model.
+* Values are those of the field's type: `str`, `int`, `bool`, aware `datetime`, `bytes`, a
+  JSON value, a list of `str`; ids and UUIDs are `str` (or `int` where the database makes
+  them). What no database could keep was refused above, by the `Store`.
+* Each operation is atomic, and sees what earlier ones of its transaction wrote.
+* Errors are those of `watchword.errors`, with the driver's own as their cause.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from watchword.schema.fields import Schema
+from watchword.storage.query import Include, OrderBy, Where
+
+__all__ = [
+    "Adapter",
+    "Capabilities",
+    "ConsumingAdapter",
+    "Record",
+    "SchemaAdapter",
+    "TransactionalAdapter",
+]
+
+Record: TypeAlias = dict[str, Any]
+"""A row by logical field names; included rows stand under their model's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What differs between backends and a caller may have to know.
+
+    Args:
+        needs_loop: Its calls wait for an event loop; a blocking program cannot use it.
+        transactions: Several operations commit or vanish together.
+        references: The database itself keeps references whole.
+        generates_ids: It can make integer ids.
+        durable: A second instance on the same database finds what the first one wrote.
+        instant_resolution: The step of stored instants; finer values are cut.
+    """
+
+    needs_loop: bool = False
+    transactions: bool = True
+    references: bool = True
+    generates_ids: bool = True
+    durable: bool = True
+    instant_resolution: timedelta = timedelta(microseconds=1)
+
+
+class Adapter(Protocol):
+    """A backend for every model of a schema."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+
+    def bind(self, schema: Schema) -> None:
+        """Learn the models; called once, before any operation, and without I/O."""
+
+    async def create(self, model: str, data: Mapping[str, Any]) -> Record:
+        """Write a row and return it; fields not named are null, or made by the database.
+
+        Raises:
+            UniqueViolation: Another row has one of its unique keys.
+            ReferenceViolation: It points at a row that does not exist.
+        """
+
+    async def find_one(
+        self,
+        model: str,
+        where: Where,
+        *,
+        include: Sequence[Include] = (),
+        lock: bool = False,
+    ) -> Record | None:
+        """Return the row that matches, the first by id if several do, or None.
+
+        With `lock`, nobody else changes the row before the transaction ends.
+        """
+
+    async def find_many(
+        self,
+        model: str,
+        where: Where | None = None,
+        *,
+        order_by: Sequence[OrderBy] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        include: Sequence[Include] = (),
+    ) -> list[Record]:
+        """Return all rows that match, or a page of them; rows that tie are ordered by id."""
+
+    async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
+        """Change one row that matches and return it as it is then; None if none matches.
+
+        The test and the change are one step: of several callers that race for a condition
+        which the change makes false, one succeeds.
+
+        Raises:
+            UniqueViolation: Another row has one of its unique keys.
+            ReferenceViolation: It would point at a row that does not exist.
+        """
+
+    async def update_many(
+        self, model: str, where: Where | None, changes: Mapping[str, Any]
+    ) -> int:
+        """Change all rows that match and return how many did."""
+
+    async def delete(self, model: str, where: Where) -> None:
+        """Delete one row that matches, if there is one."""
+
+    async def delete_many(self, model: str, where: Where | None) -> int:
+        """Delete all rows that match and return how many went; each goes for one caller."""
+
+    async def count(self, model: str, where: Where | None = None) -> int:
+        """Return how many rows match."""
+
+    async def close(self) -> None:
+        """Give back connections that the adapter made; an engine passed in stays open."""
+
+
+@runtime_checkable
+class ConsumingAdapter(Protocol):
+    """A backend that deletes and returns in one step."""
+
+    async def consume_one(self, model: str, where: Where) -> Record | None:
+        """Delete one row that matches and return it, to one of several racing callers."""
+
+
+@runtime_checkable
+class SchemaAdapter(Protocol):
+    """A backend that can make its own tables."""
+
+    async def create_schema(self, schema: Schema) -> None:
+        """Make what is missing; safe on every start and from several processes at once."""
+
+
+@runtime_checkable
+class TransactionalAdapter(Protocol):
+    """A backend whose operations can commit or vanish together."""
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """Open a transaction that the calls of this task, or thread, join.
+
+        Inside another one it is a savepoint. A child task or thread does not join: what it
+        does is its own. An exception rolls back and goes on.
+
+        Raises:
+            StorageUnavailable: The database gave up on the transaction; `retryable` if the
+                same work may be done again, as after a deadlock.
+        """

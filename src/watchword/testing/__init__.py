@@ -1,0 +1,1 @@
+"""Test kits for adapters, shipped with the library."""
