@@ -11,7 +11,7 @@ it can be trusted with users.
 * Errors are those of `watchword.errors`, with the driver's own as their cause.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,7 @@ __all__ = [
     "Adapter",
     "Capabilities",
     "ConsumingAdapter",
+    "JoiningAdapter",
     "Record",
     "SchemaAdapter",
     "TransactionalAdapter",
@@ -152,7 +153,33 @@ class TransactionalAdapter(Protocol):
         Inside another one it is a savepoint. A child task or thread does not join: what it
         does is its own. An exception rolls back and goes on.
 
+        A `UniqueViolation`, `ReferenceViolation` or `StorageUnavailable` dooms the innermost
+        transaction or savepoint in which it happened, even if it is caught inside: its later
+        operations and its end raise `StorageError`, and nothing of it is kept. To go on after
+        such an error, put a savepoint around what may fail.
+
         Raises:
             StorageUnavailable: The database gave up on the transaction; `retryable` if the
                 same work may be done again, as after a deadlock.
+        """
+
+
+@runtime_checkable
+class JoiningAdapter(Protocol):
+    """A backend that can work inside a transaction of the application's."""
+
+    def using(
+        self,
+        session: Any,
+        *,
+        committed: Callable[[], Awaitable[None]],
+        undone: Callable[[], object],
+    ) -> AbstractAsyncContextManager[None]:
+        """Let the calls of this task, or thread, work in the session's own transaction.
+
+        The application commits. A session that tells of it has `committed` awaited after
+        each commit, and `undone` called after a rollback.
+
+        Raises:
+            ConfigurationError: This is no session or connection of the right kind.
         """

@@ -1,0 +1,269 @@
+"""The storage contract on SQL databases, by SQLAlchemy Core."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult
+
+from watchword.adapters.sqlalchemy import statements
+from watchword.adapters.sqlalchemy.dialects import hold_schema_lock
+from watchword.adapters.sqlalchemy.engines import Database, open_source
+from watchword.adapters.sqlalchemy.gate import Gate
+from watchword.adapters.sqlalchemy.joining import application_connection
+from watchword.adapters.sqlalchemy.reading import Reader, record_of
+from watchword.adapters.sqlalchemy.tables import ModelTable, Tables
+from watchword.adapters.sqlalchemy.violations import translated
+from watchword.schema import Schema
+from watchword.storage.checks import check_changes, check_order, check_row, check_where
+from watchword.storage.contract import Capabilities, Record
+from watchword.storage.query import F, Include, Increment, OrderBy, Where
+
+__all__ = ["SQLAlchemyAdapter"]
+
+
+class SQLAlchemyAdapter:
+    """Rows in SQLite, PostgreSQL, MariaDB or MySQL, under an event loop or without one.
+
+    Args:
+        database: A URL, whose engine is made at its first use; or the application's own
+            engine or session factory, which stays the application's to close.
+
+    Raises:
+        ConfigurationError: The URL cannot be read or its driver is not installed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._source = open_source(database)
+        self._gate = Gate(self._source.line, self._translated)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+        return Capabilities(needs_loop=self._source.line.needs_loop)
+
+    @property
+    def tables(self) -> Tables:
+        """The tables of the bound schema; `tables.metadata` is SQLAlchemy's view of them."""
+        return self._tables
+
+    def bind(self, schema: Schema) -> None:
+        """Learn the models."""
+        self._tables = Tables(schema)
+        self._reader = Reader(self._tables)
+
+    async def close(self) -> None:
+        """Close the pool of an engine that was made from a URL."""
+        await self._source.close()
+
+    def _translated(self, model: str) -> AbstractContextManager[None]:
+        return translated(self._tables, model)
+
+    # --- reading ---------------------------------------------------------------------
+
+    async def find_one(
+        self,
+        model: str,
+        where: Where,
+        *,
+        include: Sequence[Include] = (),
+        lock: bool = False,
+    ) -> Record | None:
+        """Return the row that matches, the first by id if several do, or None."""
+        it = self._checked(model, where)
+        read = partial(
+            self._reader.rows,
+            it=it,
+            where=where,
+            relations=self._reader.relations(it, include),
+            limit=1,
+            lock=lock,
+        )
+        rows = await self._gate.read(model, read)
+        return rows[0] if rows else None
+
+    async def find_many(
+        self,
+        model: str,
+        where: Where | None = None,
+        *,
+        order_by: Sequence[OrderBy] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        include: Sequence[Include] = (),
+    ) -> list[Record]:
+        """Return all rows that match, or a page of them; rows that tie are ordered by id."""
+        it = self._checked(model, where)
+        check_order(it.model, order_by)
+        read = partial(
+            self._reader.rows,
+            it=it,
+            where=where,
+            order_by=order_by,
+            limit=limit,
+            offset=offset,
+            relations=self._reader.relations(it, include),
+        )
+        return await self._gate.read(model, read)
+
+    async def count(self, model: str, where: Where | None = None) -> int:
+        """Return how many rows match."""
+        it = self._checked(model, where)
+
+        def run(connection: Connection) -> int:
+            query = statements.count_rows(it, where, connection.dialect)
+            return int(connection.execute(query).scalar_one())
+
+        return await self._gate.read(model, run)
+
+    # --- writing ---------------------------------------------------------------------
+
+    async def create(self, model: str, data: Mapping[str, Any]) -> Record:
+        """Write a row and return it; fields not named are null, or made by the database."""
+        it = self._tables.require(model)
+        check_row(it.model, data)
+
+        def run(connection: Connection) -> Record:
+            inserted = connection.execute(statements.insert_row(it, data))
+            return {**dict.fromkeys(it.fields), "id": _generated_id(inserted), **data}
+
+        return await self._gate.write(model, run)
+
+    async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
+        """Change one row that matches and return it as it is then; None if none matches."""
+        it = self._checked(model, where)
+        check_changes(it.model, changes)
+        if not changes:
+            return await self.find_one(model, where)
+
+        def run(connection: Connection) -> Record | None:
+            dialect = connection.dialect
+            if not dialect.update_returning:
+                return self._claim_and_update(connection, it, where, changes)
+            statement = statements.update_one(it, where, changes, dialect)
+            return record_of(it, connection.execute(statement).first())
+
+        return await self._gate.write(
+            model, run, whole=lambda connection: not connection.dialect.update_returning
+        )
+
+    async def update_many(
+        self, model: str, where: Where | None, changes: Mapping[str, Any]
+    ) -> int:
+        """Change all rows that match and return how many did."""
+        it = self._checked(model, where)
+        check_changes(it.model, changes)
+        if not changes:
+            return await self.count(model, where)
+
+        def run(connection: Connection) -> int:
+            statement = statements.update_rows(it, where, changes, connection.dialect)
+            return connection.execute(statement).rowcount
+
+        return await self._gate.write(model, run)
+
+    async def delete(self, model: str, where: Where) -> None:
+        """Delete one row that matches, if there is one."""
+        await self.consume_one(model, where)
+
+    async def delete_many(self, model: str, where: Where | None) -> int:
+        """Delete all rows that match and return how many went; each goes for one caller."""
+        it = self._checked(model, where)
+
+        def run(connection: Connection) -> int:
+            statement = statements.delete_rows(it, where, connection.dialect)
+            return connection.execute(statement).rowcount
+
+        return await self._gate.write(model, run)
+
+    async def consume_one(self, model: str, where: Where) -> Record | None:
+        """Delete one row that matches and return it, to one of several racing callers."""
+        it = self._checked(model, where)
+
+        def run(connection: Connection) -> Record | None:
+            if not statements.deletes_one_returning(it, where, connection.dialect):
+                return self._claim_and_delete(connection, it, where)
+            statement = statements.delete_one(it, where, connection.dialect)
+            return record_of(it, connection.execute(statement).first())
+
+        return await self._gate.write(
+            model,
+            run,
+            whole=lambda connection: (
+                not statements.deletes_one_returning(it, where, connection.dialect)
+            ),
+        )
+
+    # Without RETURNING a row is claimed by locking it: a racing caller waits for the lock
+    # and then looks at what the winner left.
+
+    def _claim(self, connection: Connection, it: ModelTable, where: Where) -> Record | None:
+        rows = self._reader.rows(connection, it=it, where=where, limit=1, lock=True)
+        return rows[0] if rows else None
+
+    def _claim_and_update(
+        self, connection: Connection, it: ModelTable, where: Where, changes: Mapping[str, Any]
+    ) -> Record | None:
+        row = self._claim(connection, it, where)
+        if row is None:
+            return None
+        row |= {name: _applied(row[name], change) for name, change in changes.items()}
+        statement = statements.update_rows(it, F.id == row["id"], changes, connection.dialect)
+        connection.execute(statement)
+        return row
+
+    def _claim_and_delete(
+        self, connection: Connection, it: ModelTable, where: Where
+    ) -> Record | None:
+        row = self._claim(connection, it, where)
+        if row is not None:
+            statement = statements.delete_rows(it, F.id == row["id"], connection.dialect)
+            connection.execute(statement)
+        return row
+
+    # --- transactions, schema ----------------------------------------------------------
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """Open a transaction that the calls of this task, or thread, join."""
+        return self._gate.transaction()
+
+    @asynccontextmanager
+    async def using(
+        self,
+        session: Any,
+        *,
+        committed: Callable[[], Awaitable[None]],
+        undone: Callable[[], object],
+    ) -> AsyncIterator[None]:
+        """Let the calls of this task, or thread, work in the application's transaction."""
+        line, connection = await application_connection(session, committed, undone)
+        async with self._gate.joined_to(line, connection):
+            yield
+
+    async def create_schema(self, schema: Schema) -> None:
+        """Make the tables that are missing; one process does it, others wait and find them."""
+        metadata = Tables(schema).metadata
+
+        def run(connection: Connection) -> None:
+            release = hold_schema_lock(connection)
+            try:
+                metadata.create_all(connection)
+            finally:
+                release()
+
+        await self._gate.write("schema", run)
+
+    def _checked(self, model: str, where: Where | None) -> ModelTable:
+        it = self._tables.require(model)
+        check_where(it.model, where)
+        return it
+
+
+def _generated_id(inserted: CursorResult[Any]) -> Any:
+    key = inserted.inserted_primary_key
+    return None if key is None else key[0]
+
+
+def _applied(present: Any, change: Any) -> Any:
+    return (present or 0) + change.by if isinstance(change, Increment) else change

@@ -1,0 +1,142 @@
+"""What an adapter can be made from: a URL, an engine, or a session factory."""
+
+import weakref
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import sessionmaker
+
+from watchword.adapters.sqlalchemy.dialects import engine_options
+from watchword.adapters.sqlalchemy.lines import AsyncLine, BlockingLine, Line
+from watchword.concurrency import current_loop, offload
+from watchword.errors import ConfigurationError
+
+__all__ = ["Database", "Source", "open_source"]
+
+Database: TypeAlias = (
+    str | URL | Engine | AsyncEngine | sessionmaker[Any] | async_sessionmaker[Any]
+)
+
+_EXTRAS: Final = {"sqlite": "sqlite", "postgresql": "postgresql"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A line to the database, and how to close what we opened for it."""
+
+    line: Line
+    close: Callable[[], Awaitable[None]]
+
+
+def open_source(database: Database) -> Source:
+    """Return the way to a database; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: The URL is malformed, its driver is not installed, or this is
+            nothing that leads to a database.
+    """
+    match database:
+        case str() | URL():
+            return _from_url(database)
+        case sessionmaker() | async_sessionmaker():
+            return _from_engine(_bind_of(database))
+        case Engine() | AsyncEngine():
+            return _from_engine(database)
+    raise ConfigurationError(
+        f"A {type(database).__name__} is no database.",
+        hint="Pass a URL, an Engine or AsyncEngine, or a sessionmaker or async_sessionmaker.",
+    )
+
+
+def _bind_of(factory: sessionmaker[Any] | async_sessionmaker[Any]) -> Engine | AsyncEngine:
+    bind = factory.kw.get("bind")
+    if isinstance(bind, Engine | AsyncEngine):
+        return bind
+    raise ConfigurationError(
+        "The session factory is bound to no engine.",
+        hint="Pass bind=engine to it, or pass the engine itself.",
+    )
+
+
+async def _leave_open() -> None:
+    """Close nothing: the engine is the application's."""
+
+
+def _from_engine(engine: Engine | AsyncEngine) -> Source:
+    if isinstance(engine, AsyncEngine):
+        ours = engine.execution_options(isolation_level="AUTOCOMMIT")
+        return Source(AsyncLine(lambda: ours), _leave_open)
+    own = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return Source(BlockingLine(lambda: own), _leave_open)
+
+
+def _from_url(database: str | URL) -> Source:
+    url = _checked_url(database)
+    if url.get_dialect().is_async:
+        engines = _EnginePerLoop(url)
+        return Source(AsyncLine(engines.current), engines.close)
+    engine = create_engine(url, **engine_options(url))
+
+    async def close() -> None:
+        await offload(engine.dispose)
+
+    return Source(BlockingLine(lambda: engine), close)
+
+
+def _checked_url(database: str | URL) -> URL:
+    try:
+        url = make_url(database)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "The database URL cannot be read.",
+            hint="Write it like sqlite+aiosqlite:///auth.db or postgresql+asyncpg://user@host/db.",
+        ) from error
+    backend = url.get_backend_name()
+    try:
+        url.get_dialect().import_dbapi()
+    except NoSuchModuleError as error:
+        raise ConfigurationError(
+            f"There is no database driver {url.drivername!r}.",
+            hint="Known: sqlite+aiosqlite, postgresql+asyncpg, postgresql+psycopg, "
+            "mysql+aiomysql, sqlite, mysql+pymysql.",
+        ) from error
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The driver of {url.drivername!r} is not installed.",
+            hint=f'pip install "watchword[{_EXTRAS.get(backend, "mysql")}]"',
+        ) from error
+    return url
+
+
+class _EnginePerLoop:
+    """An async engine for each event loop: its connections cannot be used from another."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._engines: weakref.WeakKeyDictionary[Any, AsyncEngine] = weakref.WeakKeyDictionary()
+
+    def current(self) -> AsyncEngine:
+        """Return the running loop's engine, made at its first use."""
+        loop = current_loop()
+        if loop is None:
+            raise ConfigurationError(
+                f"{self._url.drivername} needs an event loop, but this call is blocking.",
+                hint="Use a blocking driver: sqlite, postgresql+psycopg or mysql+pymysql.",
+            )
+        if loop not in self._engines:
+            self._engines[loop] = create_async_engine(self._url, **engine_options(self._url))
+        return self._engines[loop]
+
+    async def close(self) -> None:
+        """Close the running loop's engine; those of ended loops went with them."""
+        engine = self._engines.pop(current_loop(), None)
+        if engine is not None:
+            await engine.dispose()

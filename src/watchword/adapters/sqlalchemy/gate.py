@@ -1,0 +1,322 @@
+"""Where work meets a connection: alone, or in the transaction of its task.
+
+A statement of its own costs no BEGIN and no COMMIT. It is run again if it lost a deadlock,
+and if the connection was lost before anything could have been written; a write looks first
+whether the connection is alive, because afterwards nobody could tell. A transaction begins
+with its first statement, so nothing is held while a password is hashed.
+"""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from watchword.adapters.sqlalchemy.dialects import begin, ping, prepare_connection
+from watchword.adapters.sqlalchemy.lines import Line, Work
+from watchword.adapters.sqlalchemy.violations import is_disconnect
+from watchword.concurrency import current_owner, sleep
+from watchword.errors import StorageError, StorageUnavailable
+
+__all__ = ["Gate", "Translated"]
+
+T = TypeVar("T")
+
+Translated: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""Turns the driver's errors about a model into the contract's."""
+
+# How often a statement of its own is run again after losing a deadlock, and the pauses.
+_ATTEMPTS: Final = 12
+_FIRST_PAUSE: Final = 0.005
+_LONGEST_PAUSE: Final = 0.25
+
+
+class Gate:
+    """Hands work to the right connection.
+
+    Args:
+        line: The engine.
+        translated: Makes the contract's errors of the driver's.
+    """
+
+    def __init__(self, line: Line, translated: Translated) -> None:
+        self._line = line
+        self._translated = translated
+
+    async def read(self, model: str, work: Work[T]) -> T:
+        """Run work that writes nothing."""
+        transaction = self._joined()
+        if transaction is not None:
+            return await transaction.run(model, work)
+        return await self._alone(model, lambda _sent: _prepared(work))
+
+    async def write(
+        self, model: str, work: Work[T], *, whole: Callable[[Connection], bool] = lambda _: False
+    ) -> T:
+        """Run work that writes, in a transaction of its own where `whole` asks for one."""
+        transaction = self._joined()
+        if transaction is not None:
+            return await transaction.run(model, work)
+        return await self._alone(model, lambda sent: _checked(work, whole, sent))
+
+    async def _alone(self, model: str, attempt: Callable[["_Sent"], Work[T]]) -> T:
+        pause = _FIRST_PAUSE
+        lost = 0
+        for tries_left in reversed(range(_ATTEMPTS)):
+            sent = _Sent()
+            try:
+                with self._translated(model):
+                    return await self._line.once(attempt(sent))
+            except StorageUnavailable as error:
+                if is_disconnect(error.__cause__) and not sent.yes and not lost:
+                    lost += 1
+                    continue
+                if not _lost_a_race(error) or not tries_left:
+                    raise
+            await sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads the losers
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        raise AssertionError  # pragma: no cover - the last try returned or raised
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Open a transaction for this task or thread; inside another one, a savepoint."""
+        outer = self._joined()
+        if outer is not None:
+            async with outer.savepoint():
+                yield
+            return
+        transaction = _Transaction(self, self._line, self._translated)
+        async with transaction.ambient():
+            try:
+                yield
+            except BaseException:
+                await transaction.roll_back()
+                raise
+            await transaction.commit()
+
+    @asynccontextmanager
+    async def joined_to(self, line: Line, connection: Any) -> AsyncIterator[None]:
+        """Work on a connection of the application's, in a savepoint of its transaction."""
+        transaction = _Transaction(self, line, self._translated, connection)
+        async with transaction.ambient(), transaction.savepoint():
+            yield
+
+    def _joined(self) -> "_Transaction | None":
+        """Return the transaction that this task or thread has open here.
+
+        A child task inherits the context, but not the transaction: it is not its owner.
+        """
+        for transaction in reversed(_transactions.get()):
+            if transaction.gate is self and transaction.owner == current_owner():
+                return transaction
+        return None
+
+
+class _Sent:
+    """Whether a statement may have reached the database."""
+
+    yes = False
+
+
+def _prepared(work: Work[T]) -> Work[T]:
+    def run(connection: Connection) -> T:
+        prepare_connection(connection)
+        return work(connection)
+
+    return run
+
+
+def _checked(work: Work[T], whole: Callable[[Connection], bool], sent: _Sent) -> Work[T]:
+    """Do work on a connection that was alive a moment ago."""
+
+    def run(connection: Connection) -> T:
+        prepare_connection(connection)
+        if whole(connection):
+            return _in_transaction(connection, work, sent)
+        ping(connection)
+        sent.yes = True
+        return work(connection)
+
+    return run
+
+
+def _in_transaction(connection: Connection, work: Work[T], sent: _Sent) -> T:
+    begin(connection)
+    try:
+        result = work(connection)
+        # Until COMMIT is sent nothing is written, so a lost connection loses nothing.
+        sent.yes = True
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        _undo(connection)
+        raise
+    return result
+
+
+def _undo(connection: Connection) -> None:
+    """Roll back; a connection that cannot is not used again."""
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except SQLAlchemyError:
+        connection.invalidate()
+
+
+def _lost_a_race(error: StorageUnavailable) -> bool:
+    return error.retryable and isinstance(error.__cause__, DBAPIError)
+
+
+# --- transactions --------------------------------------------------------------------------
+
+
+class _Transaction:
+    """A transaction of one task or thread, on one connection.
+
+    An error of the database dooms it, or the savepoint in which it happened: databases
+    differ in what could still be done, so nothing can.
+    """
+
+    def __init__(
+        self, gate: Gate, line: Line, translated: Translated, connection: Any = None
+    ) -> None:
+        self.gate = gate
+        self.owner = current_owner()
+        self._line = line
+        self._translated = translated
+        self._connection = connection
+        self._failed = False
+        self._depth = 0
+
+    @asynccontextmanager
+    async def ambient(self) -> AsyncIterator[None]:
+        """Let the calls of the owner find this transaction."""
+        token = _transactions.set((*_transactions.get(), self))
+        try:
+            yield
+        finally:
+            _transactions.reset(token)
+            self.owner = None
+
+    async def run(self, model: str, work: Work[T]) -> T:
+        """Run work on the transaction's connection; the first work begins it."""
+        if self._failed:
+            raise StorageError("An earlier error ended this transaction; nothing of it is kept.")
+        try:
+            with self._translated(model):
+                if self._connection is None:
+                    return await self._first(work)
+                return await self._line.call(self._connection, work)
+        except StorageError:
+            self._failed = True
+            raise
+
+    async def _first(self, work: Work[T]) -> T:
+        """Begin and work; if the connection turns out to be lost, once more on another."""
+
+        def begun(connection: Connection) -> T:
+            prepare_connection(connection)
+            begin(connection)
+            return work(connection)
+
+        await self._open()
+        try:
+            return await self._line.call(self._connection, begun)
+        except DBAPIError as error:
+            if not is_disconnect(error):
+                raise
+        await self._give_back()
+        await self._open()
+        return await self._line.call(self._connection, begun)
+
+    async def _open(self) -> None:
+        def keep(connection: Any) -> None:
+            self._connection = connection
+
+        await self._line.open(keep)
+
+    async def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        await self._line.give_back(connection)
+
+    async def commit(self) -> None:
+        """Commit, or roll back and say so if an error was passed over."""
+        if self._failed:
+            await self.roll_back()
+            raise StorageError("An earlier error ended this transaction; nothing of it is kept.")
+        if self._connection is None:
+            return
+        try:
+            with self._translated("transaction"):
+                await self._line.call(self._connection, _commit)
+        finally:
+            await self._give_back()
+
+    async def roll_back(self) -> None:
+        """Undo everything."""
+        if self._connection is None:
+            return
+        try:
+            await self._line.call(self._connection, _undo)
+        finally:
+            await self._give_back()
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Let a part be undone alone."""
+        self._depth += 1
+        name = f"watchword_{self._depth}"
+        try:
+            await self.run("transaction", _savepoint(name))
+            try:
+                yield
+            except BaseException as error:
+                await self._roll_back_to(name, error)
+                raise
+            if self._failed:
+                await self._roll_back_to(name, None)
+                raise StorageError("An earlier error ended this savepoint; nothing is kept.")
+            await self.run("transaction", _release(name))
+        finally:
+            self._depth -= 1
+
+    async def _roll_back_to(self, name: str, error: BaseException | None) -> None:
+        """Undo to the savepoint; what the database undid altogether stays failed."""
+        if isinstance(error, StorageUnavailable) or self._connection is None:
+            return
+        try:
+            await self._line.call(self._connection, _back_to(name))
+        except SQLAlchemyError:
+            self._failed = True
+        else:
+            self._failed = False
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        _undo(connection)
+        raise
+
+
+def _savepoint(name: str) -> Work[None]:
+    return lambda connection: _say(connection, f"SAVEPOINT {name}")
+
+
+def _release(name: str) -> Work[None]:
+    return lambda connection: _say(connection, f"RELEASE SAVEPOINT {name}")
+
+
+def _back_to(name: str) -> Work[None]:
+    return lambda connection: _say(connection, f"ROLLBACK TO SAVEPOINT {name}")
+
+
+def _say(connection: Connection, statement: str) -> None:
+    connection.exec_driver_sql(statement)
+
+
+_transactions: ContextVar[tuple[_Transaction, ...]] = ContextVar(
+    "watchword_transactions", default=()
+)

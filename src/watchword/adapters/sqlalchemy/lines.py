@@ -1,0 +1,110 @@
+"""The two kinds of engines: how to open a connection, work on it, and give it back.
+
+All SQL is written as plain functions of a blocking `Connection`; a line calls them there.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from watchword.concurrency import finish, offload, offload_at_once
+
+__all__ = ["AsyncLine", "BlockingLine", "Line", "Work"]
+
+T = TypeVar("T")
+
+Work: TypeAlias = Callable[[Connection], T]
+"""A plain function of a blocking connection."""
+Keep: TypeAlias = Callable[[Any], None]
+"""Remembers a connection as soon as it is open, so that a cancelled caller can return it."""
+
+
+class Line(Protocol):
+    """One kind of engine; its connections are opaque to whoever holds them."""
+
+    @property
+    def needs_loop(self) -> bool:
+        """Whether calls wait for an event loop."""
+
+    async def open(self, keep: Keep) -> None:
+        """Take a connection from the pool."""
+
+    async def call(self, connection: Any, work: Work[T]) -> T:
+        """Run work on a connection, to its end even if the caller is cancelled."""
+
+    async def once(self, work: Work[T]) -> T:
+        """Open, work and give back, in one go."""
+
+    async def give_back(self, connection: Any) -> None:
+        """Return a connection to the pool."""
+
+
+class AsyncLine:
+    """An `AsyncEngine`; where there is one for each event loop, the running loop's."""
+
+    needs_loop = True
+
+    def __init__(self, engine: Callable[[], AsyncEngine]) -> None:
+        self._engine = engine
+
+    async def open(self, keep: Keep) -> None:
+        """Take a connection from the pool; waiting for a free one can be cancelled."""
+        keep(await self._engine().connect())
+
+    async def call(self, connection: AsyncConnection, work: Work[T]) -> T:
+        """Run work on a connection, to its end even if the caller is cancelled."""
+        return await finish(connection.run_sync(work))
+
+    async def once(self, work: Work[T]) -> T:
+        """Open, work and give back, in one go."""
+        connection = await self._engine().connect()
+        return await finish(_work_and_close(connection, work))
+
+    async def give_back(self, connection: AsyncConnection) -> None:
+        """Return a connection to the pool."""
+        await finish(_close(connection))
+
+
+async def _work_and_close(connection: AsyncConnection, work: Work[T]) -> T:
+    try:
+        return await connection.run_sync(work)
+    finally:
+        await connection.close()
+
+
+async def _close(connection: AsyncConnection) -> None:
+    await connection.close()
+
+
+class BlockingLine:
+    """An `Engine`; under an event loop its work goes to threads."""
+
+    needs_loop = False
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
+
+    async def open(self, keep: Keep) -> None:
+        """Take a connection from the pool."""
+        await offload(lambda: keep(self._engine().connect()))
+
+    async def call(self, connection: Connection, work: Work[T]) -> T:
+        """Run work on a connection, to its end even if the caller is cancelled.
+
+        It never queues for a thread: those that do may be waiting for this connection.
+        """
+        return await offload_at_once(work, connection)
+
+    async def once(self, work: Work[T]) -> T:
+        """Open, work and give back, in one go."""
+        return await offload(self._work_and_close, work)
+
+    def _work_and_close(self, work: Work[T]) -> T:
+        with self._engine().connect() as connection:
+            return work(connection)
+
+    async def give_back(self, connection: Connection) -> None:
+        """Return a connection to the pool."""
+        await offload_at_once(connection.close)

@@ -1,0 +1,181 @@
+"""From drivers' errors to those of the contract."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from watchword.adapters.sqlalchemy.tables import Tables
+from watchword.errors import (
+    InvalidValue,
+    ReferenceViolation,
+    StorageError,
+    StorageUnavailable,
+    UniqueViolation,
+)
+
+__all__ = ["is_disconnect", "translated"]
+
+
+@contextmanager
+def translated(tables: Tables, model: str) -> Iterator[None]:
+    """Raise the contract's error in the place of the driver's, which becomes its cause."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _translate(error, tables, model) from error
+    except PoolTimeout as error:
+        raise StorageUnavailable("No connection became free in time.", retryable=True) from error
+    except SQLAlchemyError as error:
+        raise StorageError(f"{model}: the statement could not be run") from error
+    except OSError as error:
+        raise StorageUnavailable("The database cannot be reached.", retryable=True) from error
+
+
+def is_disconnect(error: BaseException | None) -> bool:
+    """Tell whether the connection broke, so that only another one can go on."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _translate(error: DBAPIError, tables: Tables, model: str) -> StorageError:
+    if error.connection_invalidated:
+        return StorageUnavailable("The connection to the database was lost.", retryable=False)
+    driver_error = error.orig
+    for code_of, meanings in _CODES:
+        code = code_of(driver_error)
+        if code is not None:
+            meaning = meanings.get(code) or meanings.get(str(code)[:2])
+            return meaning(driver_error, tables, model) if meaning else _unknown(model)
+    return _unknown(model)
+
+
+def _unknown(model: str) -> StorageError:
+    return StorageError(f"{model}: the database refused the statement")
+
+
+# --- what a code means ---------------------------------------------------------------------
+
+Meaning = Callable[[Any, Tables, str], StorageError]
+
+
+def _unique(error: Any, tables: Tables, model: str) -> StorageError:
+    name = _constraint_name(error)
+    if name is not None:
+        return UniqueViolation(*tables.unique_keys.get(name, (model, ())))
+    return UniqueViolation(model, _sqlite_columns(str(error), tables, model))
+
+
+def _constraint_name(error: Any) -> str | None:
+    """Find the constraint's name where the driver keeps it."""
+    for holder in (getattr(error, "diag", None), error.__cause__):
+        name = getattr(holder, "constraint_name", None)
+        if name:
+            return str(name)
+    # "Duplicate entry 'a@b.example' for key 'uq_watchword_users_email'", or 'table.key'
+    found = re.search(r" for key '(?:[^']*\.)?([^']+)'\Z", str(_argument(error, 1) or ""))
+    return found[1] if found else None
+
+
+def _sqlite_columns(message: str, tables: Tables, model: str) -> list[str]:
+    """Read "UNIQUE constraint failed: table.column, table.column"."""
+    it = tables.require(model)
+    names = {f"{it.table.name}.{column.name}": column.key for column in it.columns}
+    _, _, failed = message.partition("constraint failed: ")
+    return [names[name] for name in failed.split(", ") if name in names]
+
+
+def _reference(_error: Any, _tables: Tables, model: str) -> StorageError:
+    return ReferenceViolation(model)
+
+
+def _constraint(error: Any, tables: Tables, model: str) -> StorageError:
+    """Tell SQLite's constraints apart where it gives no finer code."""
+    if "FOREIGN KEY" in str(error):
+        return _reference(error, tables, model)
+    return _unique(error, tables, model) if "UNIQUE" in str(error) else _unknown(model)
+
+
+def _again(_error: Any, _tables: Tables, _model: str) -> StorageError:
+    return StorageUnavailable("The database asks to try again.", retryable=True)
+
+
+def _unavailable(_error: Any, _tables: Tables, _model: str) -> StorageError:
+    return StorageUnavailable("The database is not available.", retryable=False)
+
+
+def _out_of_range(_error: Any, _tables: Tables, model: str) -> StorageError:
+    return InvalidValue(model, "a value", "is out of the column's range")
+
+
+# --- codes ---------------------------------------------------------------------------------
+
+
+def _argument(error: Any, index: int) -> Any:
+    return error.args[index] if len(getattr(error, "args", ())) > index else None
+
+
+def _sqlstate(error: Any) -> object:
+    return getattr(error, "sqlstate", None)
+
+
+def _sqlite_code(error: Any) -> object:
+    return getattr(error, "sqlite_errorcode", None)
+
+
+def _mysql_code(error: Any) -> object:
+    code = _argument(error, 0)
+    return code if isinstance(code, int) else None
+
+
+# PostgreSQL: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_SQLSTATES: Final[Mapping[object, Meaning]] = {
+    "23505": _unique,
+    "23503": _reference,
+    "23001": _reference,
+    "40001": _again,  # serialization_failure
+    "40P01": _again,  # deadlock_detected
+    "55P03": _again,  # lock_not_available
+    "53": _unavailable,  # insufficient resources
+    "57": _unavailable,  # operator intervention, statement_timeout
+    "08": _unavailable,  # connection exceptions
+    "22003": _out_of_range,
+    "22001": _out_of_range,
+}
+# SQLite: https://www.sqlite.org/rescode.html
+_SQLITE_CODES: Final[Mapping[object, Meaning]] = {
+    5: _again,  # SQLITE_BUSY
+    6: _again,  # SQLITE_LOCKED
+    517: _again,  # SQLITE_BUSY_SNAPSHOT
+    19: _constraint,
+    2067: _unique,
+    1555: _unique,
+    787: _reference,
+    1811: _reference,  # ON DELETE RESTRICT works through an inner trigger
+    10: _unavailable,  # SQLITE_IOERR
+    13: _unavailable,  # SQLITE_FULL
+    14: _unavailable,  # SQLITE_CANTOPEN
+}
+# MariaDB and MySQL: https://mariadb.com/kb/en/mariadb-error-codes/
+_MYSQL_CODES: Final[Mapping[object, Meaning]] = {
+    1062: _unique,
+    1216: _reference,
+    1217: _reference,
+    1451: _reference,
+    1452: _reference,
+    1020: _again,  # the row changed since the transaction's snapshot
+    1205: _again,  # lock wait timeout
+    1213: _again,  # deadlock
+    1040: _unavailable,  # too many connections
+    1264: _out_of_range,
+    1406: _out_of_range,
+    1690: _out_of_range,
+}
+
+_CODES: Final = (
+    (_mysql_code, _MYSQL_CODES),  # first: these drivers tell coarser SQLSTATEs as well
+    (_sqlite_code, _SQLITE_CODES),
+    (_sqlstate, _SQLSTATES),
+)

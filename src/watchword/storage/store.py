@@ -1,0 +1,379 @@
+"""The store: an adapter with ids, defaults, limits, digests, sealing and hooks."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+from watchword.clock import Clock, utc_now
+from watchword.concurrency import call, sleep
+from watchword.crypto.tokens import digest
+from watchword.errors import ConfigurationError, InvalidValue, StorageUnavailable
+from watchword.schema import NOW, Field, Model, Schema
+from watchword.storage.after_commit import Unit, Work
+from watchword.storage.conditions import stored_condition
+from watchword.storage.contract import (
+    Adapter,
+    ConsumingAdapter,
+    JoiningAdapter,
+    Record,
+    TransactionalAdapter,
+)
+from watchword.storage.hooks import DatabaseHook, DatabaseHooks, Operation
+from watchword.storage.ids import NewId, id_maker
+from watchword.storage.query import F, Include, Increment, OrderBy, Where
+from watchword.storage.values import accepted
+
+__all__ = ["Sealer", "Store"]
+
+T = TypeVar("T")
+
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+
+
+class Sealer(Protocol):
+    """Encrypts what the database must not be able to read."""
+
+    def seal(self, purpose: str, text: str) -> str:
+        """Return the text encrypted, readable for this purpose alone."""
+
+    def open(self, purpose: str, sealed: str) -> str:
+        """Return the text that was sealed for this purpose."""
+
+
+class Store:
+    """Reads and writes rows of a schema; the one way to an adapter.
+
+    Args:
+        adapter: The backend, bound to the schema by this.
+        schema: The resolved schema.
+        clock: Tells what `NOW` is.
+        new_id: Makes ids; by default what fits the type of ids in the schema.
+        hooks: Run around writes.
+        sealer: Needed if a field is sealed.
+
+    Raises:
+        ConfigurationError: A field is sealed but there is no sealer, or the database is to
+            make ids but cannot.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        schema: Schema,
+        *,
+        clock: Clock = utc_now,
+        new_id: NewId | None = None,
+        hooks: Iterable[DatabaseHook] = (),
+        sealer: Sealer | None = None,
+    ) -> None:
+        self.adapter = adapter
+        self.schema = schema
+        self._clock = clock
+        self._new_id = new_id
+        self._hooks = DatabaseHooks(hooks)
+        self._sealer = _checked_sealer(schema, sealer)
+        _check_ids(schema, adapter)
+        adapter.bind(schema)
+
+    # --- reading ---------------------------------------------------------------------
+
+    async def find_one(
+        self,
+        model: str,
+        where: Where,
+        *,
+        include: Sequence[Include] = (),
+        lock: bool = False,
+    ) -> Record | None:
+        """Return the row that matches, the first by id if several do, or None."""
+        condition = self._condition(model, where)
+        return await self.adapter.find_one(model, condition, include=include, lock=lock)
+
+    async def find_many(
+        self,
+        model: str,
+        where: Where | None = None,
+        *,
+        order_by: Sequence[OrderBy] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        include: Sequence[Include] = (),
+    ) -> list[Record]:
+        """Return all rows that match, or a page of them."""
+        return await self.adapter.find_many(
+            model,
+            where if where is None else self._condition(model, where),
+            order_by=order_by,
+            limit=limit,
+            offset=offset,
+            include=include,
+        )
+
+    async def count(self, model: str, where: Where | None = None) -> int:
+        """Return how many rows match."""
+        return await self.adapter.count(
+            model, where if where is None else self._condition(model, where)
+        )
+
+    def unseal(self, model: str, record: Record, field: str) -> str | None:
+        """Return a sealed field's text.
+
+        Rows come back with such fields still sealed, so that one row under a lost key does
+        not stop a list of all.
+        """
+        sealed = record[field]
+        if sealed is None or self._sealer is None:
+            return None
+        return self._sealer.open(f"{model}.{field}", sealed)
+
+    # --- writing ---------------------------------------------------------------------
+
+    async def create(self, model: str, data: Mapping[str, Any]) -> Record:
+        """Write a row with its id and defaults, and return it.
+
+        Raises:
+            InvalidValue: A value is not what its field keeps; nothing was written.
+            OperationRefused: A hook refused; nothing was written.
+            UniqueViolation: Another row has one of its unique keys.
+            ReferenceViolation: It points at a row that does not exist.
+        """
+        data = await self._hooks.before(model, "create", data)
+        record = await self.adapter.create(model, self._new_row(model, data))
+        await self._after(model, "create", record)
+        return record
+
+    async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
+        """Change one row that matches, in one atomic step, and return it; None if none does."""
+        changes = await self._hooks.before(model, "update", changes)
+        record = await self.adapter.update(
+            model, self._condition(model, where), self._changes(model, changes)
+        )
+        if record is not None:
+            await self._after(model, "update", record)
+        return record
+
+    async def update_many(
+        self, model: str, where: Where | None, changes: Mapping[str, Any]
+    ) -> int:
+        """Change all rows that match and return how many did."""
+        if self._hooks.concern(model, "update"):
+            return await self._each(model, where, lambda one: self.update(model, one, changes))
+        return await self.adapter.update_many(
+            model,
+            where if where is None else self._condition(model, where),
+            self._changes(model, changes),
+        )
+
+    async def delete(self, model: str, where: Where) -> None:
+        """Delete one row that matches, if there is one."""
+        if self._hooks.concern(model, "delete"):
+            await self.consume_one(model, where)
+        else:
+            await self.adapter.delete(model, self._condition(model, where))
+
+    async def delete_many(self, model: str, where: Where | None) -> int:
+        """Delete all rows that match and return how many went."""
+        if self._hooks.concern(model, "delete"):
+            return await self._each(model, where, partial(self.consume_one, model))
+        return await self.adapter.delete_many(
+            model, where if where is None else self._condition(model, where)
+        )
+
+    async def consume_one(self, model: str, where: Where) -> Record | None:
+        """Delete one row that matches and return it, to one of several racing callers."""
+        condition = self._condition(model, where)
+        if not self._hooks.concern(model, "delete"):
+            return await self._consume(model, condition)
+        async with self.transaction():
+            row = await self.adapter.find_one(model, condition)
+            if row is None:
+                return None
+            await self._hooks.before(model, "delete", row)
+            gone = await self._consume(model, condition & (F.id == row["id"]))
+            if gone is not None:
+                await self._after(model, "delete", gone)
+            return gone
+
+    async def _consume(self, model: str, condition: Where) -> Record | None:
+        if isinstance(self.adapter, ConsumingAdapter):
+            return await self.adapter.consume_one(model, condition)
+        # The exact count names the one winner; a loser looks for another row that matches.
+        while (row := await self.adapter.find_one(model, condition)) is not None:
+            if await self.adapter.delete_many(model, condition & (F.id == row["id"])):
+                return row
+        return None
+
+    async def _each(
+        self,
+        model: str,
+        where: Where | None,
+        write: Callable[[Where], Awaitable[Record | None]],
+    ) -> int:
+        """Write row by row, so that hooks see each; return how many were still there."""
+        async with self.transaction():
+            rows = await self.find_many(model, where)
+            ours = [await write(F.id == row["id"]) for row in rows]
+            return sum(row is not None for row in ours)
+
+    # --- transactions ----------------------------------------------------------------
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Let the operations of this task, or thread, commit or vanish together.
+
+        Inside another transaction it is a savepoint. Work for after the commit runs when
+        the outermost one is committed; what a rolled back savepoint queued is dropped.
+        """
+        outer = Unit.of(self)
+        with Unit(self) as unit:
+            async with self._adapter_transaction():
+                yield
+        if outer is None:
+            await unit.run()
+        else:
+            outer.take_over(unit)
+
+    async def run_in_transaction(
+        self, function: Callable[[], Awaitable[T]], *, attempts: int = 5
+    ) -> T:
+        """Call a function in a transaction, again if the database asks for it.
+
+        A deadlock or a serialization failure undoes the whole transaction, so the function
+        must be able to run more than once. Inside another transaction it runs once: what
+        has to be repeated is the outermost one.
+
+        Raises:
+            StorageUnavailable: Every attempt failed.
+        """
+        if Unit.of(self) is not None:
+            attempts = 1
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with self.transaction():
+                    return await function()
+            except StorageUnavailable as error:
+                attempts -= 1
+                if not error.retryable or attempts <= 0:
+                    raise
+            await sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads the losers
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    @asynccontextmanager
+    async def using(self, session: Any) -> AsyncIterator[Unit]:
+        """Join the application's own session or connection; it commits, not we.
+
+        Work for after the commit runs when the session commits and is dropped when it rolls
+        back. A bare connection does not tell: call `run()` on what this yields after its
+        commit.
+
+        Raises:
+            ConfigurationError: The adapter cannot join this.
+        """
+        if not isinstance(self.adapter, JoiningAdapter):
+            raise ConfigurationError(
+                f"{type(self.adapter).__name__} cannot join another session.",
+                hint="Use store.transaction() instead.",
+            )
+        with Unit(self) as unit:
+            async with self.adapter.using(session, committed=unit.run, undone=unit.drop):
+                yield unit
+
+    async def after_commit(self, work: Work) -> None:
+        """Do something when the open transaction is committed; at once if there is none."""
+        unit = Unit.of(self)
+        if unit is not None:
+            unit.add(work)
+            return
+        alone = Unit(self)
+        alone.add(work)
+        await alone.run()
+
+    def _adapter_transaction(self) -> AbstractAsyncContextManager[None]:
+        if isinstance(self.adapter, TransactionalAdapter):
+            return self.adapter.transaction()
+        return nullcontext()
+
+    async def _after(self, model: str, operation: Operation, record: Record) -> None:
+        for hook in self._hooks.after(model, operation):
+            await self.after_commit(partial(call, hook, dict(record)))
+
+    # --- what is stored ----------------------------------------------------------------
+
+    def _condition(self, model: str, where: Where) -> Where:
+        return stored_condition(self.schema.require_model(model), where)
+
+    def _new_row(self, name: str, data: Mapping[str, Any]) -> Record:
+        model = self.schema.require_model(name)
+        for key in data:
+            model.require_field(key)
+        row = {key: self._stored(model, key, it, data) for key, it in model.fields.items()}
+        if row["id"] is None:
+            del row["id"]
+        return row
+
+    def _stored(self, model: Model, key: str, field: Field, data: Mapping[str, Any]) -> Any:
+        value = data[key] if key in data else self._default(key, field)
+        return self._protected(model, key, field, accepted(model.name, key, field, value))
+
+    def _default(self, key: str, field: Field) -> Any:
+        if key == "id":
+            return (self._new_id or id_maker(field.type))()
+        if field.default is NOW:
+            return self._clock()
+        return field.default() if callable(field.default) else field.default
+
+    def _changes(self, name: str, changes: Mapping[str, Any]) -> Record:
+        model = self.schema.require_model(name)
+        stored = {key: self._change(model, key, value) for key, value in changes.items()}
+        for key, field in model.fields.items():
+            if field.on_update is NOW and key not in stored:
+                stored[key] = self._clock()
+        return stored
+
+    def _change(self, model: Model, key: str, value: Any) -> Any:
+        field = model.require_field(key)
+        if isinstance(value, Increment):
+            if field.type not in {"integer", "bigint"}:
+                raise InvalidValue(model.name, key, f"a {field.type} cannot be incremented")
+            return value
+        if key == "id":
+            raise InvalidValue(model.name, key, "an id never changes")
+        return self._protected(model, key, field, accepted(model.name, key, field, value))
+
+    def _protected(self, model: Model, key: str, field: Field, value: Any) -> Any:
+        """Hash what is only compared and seal what is only ours."""
+        if value is None:
+            return None
+        if field.digest:
+            return digest(value)
+        if field.sealed and self._sealer is not None:
+            return self._sealer.seal(f"{model.name}.{key}", value)
+        return value
+
+
+def _checked_sealer(schema: Schema, sealer: Sealer | None) -> Sealer | None:
+    sealed = [
+        f"{model.name}.{name}"
+        for model in schema.models.values()
+        for name, field in model.fields.items()
+        if field.sealed
+    ]
+    if sealed and sealer is None:
+        raise ConfigurationError(
+            f"{sealed[0]} is sealed, but the store has nothing to seal with.",
+            hint="Pass sealer=KeyRing([secret]) from watchword.crypto.sealing.",
+        )
+    return sealer
+
+
+def _check_ids(schema: Schema, adapter: Adapter) -> None:
+    generated = any(model.fields["id"].generated for model in schema.models.values())
+    if generated and not adapter.capabilities.generates_ids:
+        raise ConfigurationError(
+            f"{type(adapter).__name__} cannot make integer ids.",
+            hint='Resolve the schema with ids="uuid" or ids="string".',
+        )
