@@ -10,6 +10,7 @@ import inspect
 import math
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,13 +59,21 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
     _driving.active, _driving.loop = True, _running_loop()
     try:
         coroutine.send(None)
+        waiting = _innermost(coroutine)
+        coroutine.close()  # its clean-up is driven like the rest
     except StopIteration as stop:
         return cast("T", stop.value)  # send() types the value as Any
+    except RuntimeError as error:
+        if "event loop" not in str(error):
+            raise
+        raise _needs_loop(_asking(error)) from error
     finally:
         _driving.active, _driving.loop = before
-    waiting = _innermost(coroutine)
-    coroutine.close()
-    raise ConfigurationError(
+    raise _needs_loop(waiting)
+
+
+def _needs_loop(waiting: str) -> ConfigurationError:
+    return ConfigurationError(
         f"{waiting} needs an event loop, but this call is blocking.",
         hint="Pass a blocking engine, client or callback, or use the async Watchword.",
     )
@@ -76,6 +85,18 @@ def _innermost(coroutine: Coroutine[Any, Any, Any]) -> str:
     while inspect.iscoroutine(awaited.cr_await):
         awaited = awaited.cr_await
     return str(awaited.__qualname__)
+
+
+def _asking(error: RuntimeError) -> str:
+    """Name the last function before those that look for an event loop and find none."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = [frame.f_globals.get("__name__", "").partition(".")[0] for frame in frames]
+    callers = [
+        frame
+        for frame, package in zip(frames, packages, strict=True)
+        if package not in {"asyncio", "anyio"}
+    ]
+    return callers[-1].f_code.co_qualname
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -130,6 +151,9 @@ async def _in_thread(function: Callable[[], T], *, limiter: anyio.CapacityLimite
 
 async def finish(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end even if the caller is cancelled; then let that through.
+
+    The cancellation of an anyio scope lasts, so it is left to the caller's next await:
+    several steps of a clean-up are all done.
 
     Raises:
         asyncio.CancelledError: The caller was cancelled meanwhile; the work is done.
@@ -187,14 +211,14 @@ class Mutex:
                 return
             turn: Future[None] = Future()
             self._waiting.append(turn)
-        if current_loop() is None:
-            turn.result()
-            return
         try:
-            await asyncio.wrap_future(turn)
-        except asyncio.CancelledError:
-            # wrap_future cancels the turn; if it was given before that, pass it on.
-            if not turn.cancelled():
+            if current_loop() is None:
+                turn.result()
+            else:
+                await asyncio.wrap_future(turn)
+        except BaseException:
+            # A turn that was given before the waiting was broken off is passed on.
+            if not turn.cancel():
                 self.release()
             raise
 

@@ -84,7 +84,9 @@ def _plural(name: str) -> str:
 
 def _shortened(name: str) -> str:
     """Cut a constraint's name to the limit; its digest keeps it unlike any other."""
-    if len(name) <= NAME_CHARACTERS:
+    encoded = name.encode()
+    if len(encoded) <= NAME_CHARACTERS:
         return name
-    digest = sha256(name.encode()).hexdigest()[:8]
-    return f"{name[: NAME_CHARACTERS - 9]}_{digest}"
+    digest = sha256(encoded).hexdigest()[:8]
+    # Bytes, not characters, as PostgreSQL counts them; half a character is dropped.
+    return f"{encoded[: NAME_CHARACTERS - 9].decode(errors='ignore')}_{digest}"

@@ -1,7 +1,6 @@
 """Join the core's models with those of plugins; every conflict is an error at start-up."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol, TypeAlias
@@ -68,12 +67,13 @@ def resolve_schema(
     for plugin in plugins:
         for name, fields in plugin.extends.items():
             draft.extend(name, fields, owner=plugin.id)
-    models = {name: _with_ids(model, ids) for name, model in draft.models.items()}
+    models = {name: _with_ids(model, ids, draft.owners) for name, model in draft.models.items()}
     schema = Schema(models, naming or Naming(), draft.owners)
     for model in models.values():
         _check_fields(model, schema)
         _check_keys(model, schema)
     _check_physical_names(schema)
+    _check_constraint_names(schema)
     return schema
 
 
@@ -113,11 +113,12 @@ class _Draft:
         self.models[name] = model.extended(fields)
 
 
-def _with_ids(model: Model, ids: IdType) -> Model:
+def _with_ids(model: Model, ids: IdType, owners: Mapping[str, str]) -> Model:
     """Give the model its id, and fields of type `id` the type that ids have."""
     if "id" in model.fields:
         raise ConfigurationError(
-            f"{model.name} defines a field 'id'.", hint="Every model has one already; remove it."
+            f"{owners[f'{model.name}.id']} defines {model.name}.id, which every model has.",
+            hint="Remove the field.",
         )
     key = _ID_FIELDS[ids]
     fields = {
@@ -131,27 +132,48 @@ def _check_fields(model: Model, schema: Schema) -> None:
     owner = schema.owners[model.name]
     _check_logical_name(model.name, owner)
     for name, it in model.fields.items():
-        owner = schema.owners.get(f"{model.name}.{name}", owner)
+        owner = _owner(model, name, schema)
         _check_logical_name(name, owner)
-        if it.references is not None and it.references not in schema.models:
-            raise ConfigurationError(
-                f"{model.name}.{name} of {owner} references {it.references!r}, "
-                "which nobody defines.",
-                hint="Enable the plugin that defines it, or correct the name.",
-            )
-        if it.on_delete == "set null" and it.references and it.required:
-            raise ConfigurationError(
-                f"{model.name}.{name} of {owner} is required but set to null on delete.",
-                hint="Use required=False, or another on_delete.",
-            )
-    twins = [
-        wire for wire, n in Counter(camel_case(name) for name in model.fields).items() if n > 1
-    ]
-    if twins:
+        _check_reference(f"{model.name}.{name} of {owner}", it, schema)
+    _check_wire_names(model, schema)
+
+
+def _check_reference(label: str, it: Field, schema: Schema) -> None:
+    if it.references is None:
+        return
+    if it.references not in schema.models:
         raise ConfigurationError(
-            f"Two fields of {model.name} are both {twins[0]!r} on the wire.",
-            hint="Rename one of them.",
+            f"{label} references {it.references!r}, which nobody defines.",
+            hint="Enable the plugin that defines it, or correct the name.",
         )
+    key = schema.models[it.references].fields["id"]
+    if it.type != key.type:
+        raise ConfigurationError(
+            f"{label} is of type {it.type} but references {it.references}.id of type {key.type}.",
+            hint="Use Field.reference(), which takes the type that ids have.",
+        )
+    if it.on_delete == "set null" and it.required:
+        raise ConfigurationError(
+            f"{label} is required but set to null on delete.",
+            hint="Use required=False, or another on_delete.",
+        )
+
+
+def _check_wire_names(model: Model, schema: Schema) -> None:
+    fields: dict[str, str] = {}
+    for name in model.fields:
+        wire = camel_case(name)
+        first = fields.setdefault(wire, name)
+        if first != name:
+            sides = [f"{model.name}.{it} of {_owner(model, it, schema)}" for it in (first, name)]
+            raise ConfigurationError(
+                f"{sides[0]} and {sides[1]} are both {wire!r} on the wire.",
+                hint="Rename one of them.",
+            )
+
+
+def _owner(model: Model, name: str, schema: Schema) -> str:
+    return schema.owners.get(f"{model.name}.{name}", schema.owners[model.name])
 
 
 def _check_logical_name(name: str, owner: str) -> None:
@@ -200,19 +222,36 @@ def _check_physical_names(schema: Schema) -> None:
         for name in model.fields:
             label = f"{model.name}.{name}"
             column = schema.naming.column(model.name, name)
-            owner = schema.owners.get(label, schema.owners[model.name])
-            _check_physical_name(column, label, owner)
+            _check_physical_name(column, label, _owner(model, name, schema))
             _check_untaken(columns, column, label)
+
+
+def _check_constraint_names(schema: Schema) -> None:
+    """Refuse two constraints with one name: some databases keep them in one space."""
+    taken: dict[str, str] = {}
+    naming = schema.naming
+    for model in schema.models.values():
+        uniques = [(name,) for name, it in model.fields.items() if it.unique]
+        indexes = [(name,) for name, it in model.fields.items() if it.index]
+        for fields in [*uniques, *(it.fields for it in model.uniques)]:
+            label = f"the unique key {', '.join(fields)} of {model.name}"
+            _check_untaken(taken, naming.unique(model.name, fields), label)
+        for fields in [*indexes, *(it.fields for it in model.indexes)]:
+            label = f"the index {', '.join(fields)} of {model.name}"
+            _check_untaken(taken, naming.index(model.name, fields), label)
+        for name in model.references:
+            label = f"the reference {name} of {model.name}"
+            _check_untaken(taken, naming.foreign_key(model.name, name), label)
 
 
 def _check_untaken(taken: dict[str, str], physical: str, label: str) -> None:
     """Refuse two things with one name; databases differ in whether case tells them apart."""
-    first = taken.setdefault(physical.lower(), label)
-    if first != label:
+    if physical.lower() in taken:
         raise ConfigurationError(
-            f"{first} and {label} are both named {physical!r} in the database.",
-            hint="Change the Naming, or its tables and columns.",
+            f"{taken[physical.lower()]} and {label} are both named {physical!r} in the database.",
+            hint="Rename one, or change the Naming or its tables and columns.",
         )
+    taken[physical.lower()] = label
 
 
 def _check_physical_name(physical: str, label: str, owner: str) -> None:

@@ -1,0 +1,103 @@
+"""Sign in with an e-mail address and a password."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from watchword.engine.accounts import (
+    check_password_not_too_long,
+    find_with_password,
+    still_has_password,
+)
+from watchword.engine.context import Context
+from watchword.engine.endpoint import post
+from watchword.engine.plugin import Plugin
+from watchword.engine.sessions import NewSession
+from watchword.errors import APIError, CoreError, OperationRefused, ReferenceViolation
+from watchword.http.bodies import UNSET, Body, UnsetType
+from watchword.http.emails import canonical_email, is_email
+from watchword.http.messages import Response
+from watchword.storage.contract import Record
+from watchword.storage.query import F
+
+__all__ = ["SignIn"]
+
+
+class SignInBody(Body, frozen=True):
+    """What a returning user sends."""
+
+    email: str
+    password: str
+    callback_url: str | UnsetType = UNSET
+    remember_me: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn(Plugin):
+    """Makes sessions for users who prove who they are."""
+
+    id = "sign-in"
+
+    @post("/sign-in/email", form=True)
+    async def with_email(self, ctx: Context, body: SignInBody) -> Response:
+        """Make a session, if the password is right.
+
+        An unknown address, an account without a password and a wrong password are answered
+        alike, after the same work.
+        """
+        _check(ctx, body)
+        found = await find_with_password(ctx.store, canonical_email(body.email))
+        stored = None if found is None else found[1]["password"]
+        verified = await ctx.passwords.verify(body.password, stored)
+        if found is None or not verified:
+            raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
+        user, account = found
+        account = await self._with_todays_hash(ctx, account, body.password)
+        session = await self._new_session(ctx, account, remembered=body.remember_me)
+        ctx.remember(session)
+        return _answer(session.token, ctx.output.user(user), body.callback_url)
+
+    async def _new_session(self, ctx: Context, account: Record, *, remembered: bool) -> NewSession:
+        async def write() -> NewSession:
+            if not await still_has_password(ctx.store, account):
+                raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
+            return await ctx.sessions.create(
+                account["user_id"],
+                ip_address=ctx.ip_address,
+                user_agent=ctx.user_agent,
+                remembered=remembered,
+            )
+
+        try:
+            return await ctx.store.run_in_transaction(write)
+        except ReferenceViolation as error:
+            raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD) from error
+        except OperationRefused as error:
+            raise APIError(CoreError.FAILED_TO_CREATE_SESSION, status=401) from error
+
+    async def _with_todays_hash(self, ctx: Context, account: Record, password: str) -> Record:
+        """Replace a hash that was made in an older way, unless it was changed meanwhile."""
+        if not ctx.passwords.needs_rehash(account["password"]):
+            return account
+        unchanged = (F.id == account["id"]) & (F.password == account["password"])
+        renewed = {"password": await ctx.passwords.hash(password)}
+        return await ctx.store.update("account", unchanged, renewed) or account
+
+
+def _check(ctx: Context, body: SignInBody) -> None:
+    """Refuse before any work is done."""
+    options = ctx.options.email_password
+    if options is None:
+        raise APIError(CoreError.EMAIL_PASSWORD_DISABLED)
+    if not is_email(body.email):
+        raise APIError(CoreError.INVALID_EMAIL)
+    check_password_not_too_long(body.password, options)
+
+
+def _answer(token: str, user: dict[str, Any], callback_url: str | UnsetType) -> Response:
+    """Tell a browser where to go on; the status stays 200 for those who fetch."""
+    if callback_url is UNSET or not callback_url:
+        return Response.json({"redirect": False, "token": token, "user": user})
+    answer = {"redirect": True, "token": token, "url": callback_url, "user": user}
+    response = Response.json(answer)
+    response.add_header("location", callback_url)
+    return response

@@ -1,0 +1,183 @@
+"""Which origins are trusted: whose pages may call, and where a redirect may lead.
+
+Every redirect target and every Origin header is checked here and nowhere else.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from watchword.errors import APIError, CoreError
+from watchword.http.messages import Request
+
+__all__ = ["OriginGuard"]
+
+# What a browser resolves to another host than it seems to name.
+_UNSAFE_RELATIVE: Final = re.compile(r"^//|[\\\x00-\x1f\x7f]|^[^?#]*%(?:2f|5c)", re.IGNORECASE)
+_UNSAFE_ABSOLUTE: Final = re.compile(r"[\\\x00-\x20\x7f]")
+_ADDRESS_PATTERN: Final = re.compile(r"[0-9.*?]+")
+_ADDRESS: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?")
+_WEB: Final = frozenset({"http", "https"})
+_DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+
+_TARGETS: Final = {
+    "callbackURL": (CoreError.INVALID_CALLBACK_URL, "callbackURL"),
+    "redirectTo": (CoreError.INVALID_REDIRECT_URL, "redirectURL"),
+    "errorCallbackURL": (CoreError.INVALID_ERROR_CALLBACK_URL, "errorCallbackURL"),
+    "newUserCallbackURL": (CoreError.INVALID_NEW_USER_CALLBACK_URL, "newUserCallbackURL"),
+}
+
+
+class OriginGuard:
+    """Refuses calls from, and redirects to, places that are not trusted.
+
+    Args:
+        own: The application's own origin.
+        trusted: Further origins and patterns, as `Options.trusted_origins` describes them.
+    """
+
+    def __init__(self, own: str, trusted: Iterable[str] = ()) -> None:
+        self._own = own
+        self._matchers = tuple(_matcher(pattern) for pattern in (own, *trusted))
+
+    def check_caller(self, request: Request) -> None:
+        """Refuse an acting request whose cookies another site may have borrowed.
+
+        Raises:
+            APIError: It carries cookies and does not come from a trusted origin.
+        """
+        if request.header("cookie") is not None:
+            self._check_origin(request)
+
+    def check_form(self, request: Request) -> None:
+        """Refuse a sign-in that another site's page submits, cookies or not.
+
+        Otherwise a page could sign its visitor in as somebody else (login CSRF).
+
+        Raises:
+            APIError: A browser sends it, and not from a trusted origin.
+        """
+        site, mode, dest = (
+            (request.header(f"sec-fetch-{name}") or "").strip()
+            for name in ("site", "mode", "dest")
+        )
+        if site == "cross-site" and mode == "navigate":
+            raise APIError(CoreError.CROSS_SITE_NAVIGATION_LOGIN_BLOCKED)
+        named = request.header("origin") or request.header("referer")
+        if site or mode or dest or named:
+            self._check_origin(request)
+
+    def check_targets(self, body: object, request: Request) -> None:
+        """Refuse redirect targets that are not trusted.
+
+        Raises:
+            APIError: A target is no text, or leads elsewhere.
+        """
+        given = body if isinstance(body, dict) else {}
+        for name, (code, label) in _TARGETS.items():
+            target = given.get(name)
+            if not target and name == "callbackURL":
+                target = request.query.get(name)
+            if target:
+                self._check_target(target, code, label)
+
+    def trusts(self, url: str) -> bool:
+        """Tell whether an absolute URL belongs to a trusted origin."""
+        return any(matches(url) for matches in self._matchers)
+
+    def _check_origin(self, request: Request) -> None:
+        origin = request.header("origin") or request.header("referer")
+        if origin == "null" and request.header("sec-fetch-site") == "same-origin":
+            origin = self._own
+        if not origin or origin == "null":
+            raise APIError(CoreError.MISSING_OR_NULL_ORIGIN)
+        if not self.trusts(origin):
+            raise APIError(CoreError.INVALID_ORIGIN)
+
+    def _check_target(self, target: object, code: CoreError, label: str) -> None:
+        if not isinstance(target, str):
+            raise APIError(code, status=400, message=f"Invalid {label}: expected a string")
+        if target.startswith("/"):
+            if _UNSAFE_RELATIVE.search(target):
+                raise APIError(code)
+        elif not self.trusts(target):
+            raise APIError(code)
+
+
+# --- patterns ----------------------------------------------------------------------------
+
+
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    scheme, separator, _ = pattern.partition("://")
+    wild = "*" in pattern or "?" in pattern
+    if separator and scheme not in _WEB and not wild:
+        return lambda url: _is_of_app(url, pattern)
+    if not wild:
+        wanted = _origin(pattern)
+        return lambda url: wanted is not None and _origin(url) == wanted
+    expression = _wildcards(pattern)
+    if separator:
+        return lambda url: bool(expression.fullmatch(_origin(url) or ""))
+    only_addresses = _ADDRESS_PATTERN.fullmatch(pattern) is not None
+    return lambda url: _host_matches(url, expression, only_addresses=only_addresses)
+
+
+def _wildcards(pattern: str) -> re.Pattern[str]:
+    parts = (f"[^/]{'*' if it == '*' else ''}" if it in "*?" else re.escape(it) for it in pattern)
+    return re.compile("".join(parts), re.IGNORECASE)
+
+
+def _host_matches(url: str, expression: re.Pattern[str], *, only_addresses: bool) -> bool:
+    origin = _origin(url)
+    if origin is None:
+        return False
+    host = origin.partition("://")[2]
+    # "10.0.0.*" must not match the domain "10.0.0.evil.example".
+    if only_addresses and not _ADDRESS.fullmatch(host):
+        return False
+    return expression.fullmatch(host) is not None
+
+
+def _origin(url: str) -> str | None:
+    """Return the origin of an http or https URL as browsers write it; None for any other."""
+    if _UNSAFE_ABSOLUTE.search(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _WEB or not parts.hostname or "@" in parts.netloc:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = port in {None, _DEFAULT_PORTS[parts.scheme]}
+    return f"{parts.scheme}://{host}{'' if default else f':{port}'}"
+
+
+def _is_of_app(url: str, pattern: str) -> bool:
+    """Match an app's own scheme, its authority if the pattern names one, and paths below."""
+    if _UNSAFE_ABSOLUTE.search(url):
+        return False
+    try:
+        wanted, given = urlsplit(pattern), urlsplit(url)
+    except ValueError:
+        return False
+    if given.scheme != wanted.scheme or not url[len(given.scheme) :].startswith("://"):
+        return False
+    if wanted.netloc and given.netloc.lower() != wanted.netloc.lower():
+        return False
+    below = wanted.path.rstrip("/")
+    path = _resolved(unquote(given.path))
+    return not below or path == below or path.startswith(f"{below}/")
+
+
+def _resolved(path: str) -> str:
+    """Resolve `..`, so that a path is compared by where it leads."""
+    steps: list[str] = []
+    for step in path.split("/"):
+        if step == "..":
+            steps = steps[:-1]
+        elif step not in {"", "."}:
+            steps.append(step)
+    return "/" + "/".join(steps)

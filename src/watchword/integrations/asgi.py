@@ -1,0 +1,80 @@
+"""ASGI: an application that answers the endpoints, for any server and framework."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from watchword.auth import Watchword
+from watchword.http.messages import Request, Response
+
+__all__ = ["ASGIHandler", "to_request"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class ASGIHandler:
+    """Answers requests below the instance's base path; mount it or run it by itself."""
+
+    def __init__(self, auth: Watchword) -> None:
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow a server's start and stop."""
+        if scope["type"] == "lifespan":
+            await _follow_lifespan(self._auth, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        body = await _read(receive, self._auth.options.max_body_size)
+        await _write(await self._auth.handle(to_request(scope, body)), send)
+
+
+def to_request(scope: Scope, body: bytes = b"") -> Request:
+    """Return what an ASGI scope describes."""
+    client, server = scope.get("client"), scope.get("server")
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query_string=scope.get("query_string", b"").decode("latin-1"),
+        headers=tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in scope["headers"]
+        ),
+        body=body,
+        client_address=client[0] if client else None,
+        scheme=scope.get("scheme", "http"),
+        host=f"{server[0]}:{server[1]}" if server else "",
+    )
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    """Read the body, and no further than shows that it is too long."""
+    parts: list[bytes] = []
+    length = 0
+    more = True
+    while more and length <= limit:
+        message = await receive()
+        part = message.get("body", b"")
+        parts.append(part)
+        length += len(part)
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def _write(response: Response, send: Send) -> None:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+    ]
+    headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _follow_lifespan(auth: Watchword, receive: Receive, send: Send) -> None:
+    await receive()
+    async with auth.lifespan():
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,60 @@
+"""Users and sessions as typed values."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from watchword.storage.contract import Record
+
+__all__ = ["Identity", "Session", "User"]
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person. What plugins added to the model stands in `extra`, by its logical name."""
+
+    id: str
+    name: str
+    email: str
+    email_verified: bool
+    image: str | None
+    created_at: datetime
+    updated_at: datetime
+    extra: Mapping[str, Any] = {}
+
+    @classmethod
+    def from_record(cls, record: Record) -> "User":
+        """Return a stored row as a value."""
+        known = {name: record[name] for name in _USER_FIELDS}
+        extra = {name: value for name, value in record.items() if name not in known}
+        return cls(**known | {"id": str(record["id"]), "extra": extra})
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A sign-in that still holds; its token is known to the client alone."""
+
+    id: str
+    user_id: str
+    expires_at: datetime
+    ip_address: str | None
+    user_agent: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_record(cls, record: Record) -> "Session":
+        """Return a stored row as a value."""
+        known = {name: record[name] for name in _SESSION_FIELDS}
+        return cls(**known | {"id": str(record["id"]), "user_id": str(record["user_id"])})
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who is asking: a session and its user."""
+
+    session: Session
+    user: User
+
+
+_USER_FIELDS: Final = frozenset(User.__struct_fields__) - {"extra"}
+_SESSION_FIELDS: Final = frozenset(Session.__struct_fields__)
