@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from copy import deepcopy
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -126,7 +128,8 @@ class SQLAlchemyAdapter:
 
         def run(connection: Connection) -> Record:
             inserted = connection.execute(statements.insert_row(it, data))
-            return {**dict.fromkeys(it.fields), "id": _generated_id(inserted), **data}
+            kept = {name: _kept(value) for name, value in data.items()}
+            return {**dict.fromkeys(it.fields), "id": _generated_id(inserted), **kept}
 
         return await self._gate.write(model, run)
 
@@ -266,4 +269,14 @@ def _generated_id(inserted: CursorResult[Any]) -> Any:
 
 
 def _applied(present: Any, change: Any) -> Any:
-    return (present or 0) + change.by if isinstance(change, Increment) else change
+    return (present or 0) + change.by if isinstance(change, Increment) else _kept(change)
+
+
+def _kept(value: Any) -> Any:
+    """Return a value as it will be read: instants in UTC, JSON as a copy of its own."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC)
+        case dict() | list():
+            return deepcopy(value)
+    return value

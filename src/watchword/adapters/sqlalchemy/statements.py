@@ -19,6 +19,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal,
     not_,
     or_,
     select,
@@ -109,7 +110,8 @@ def _comparison(
         case Operator.IN | Operator.NOT_IN:
             return _membership(column, it.value, inside=operator is Operator.IN)
         case Operator.LT | Operator.LE | Operator.GT | Operator.GE:
-            holds = _ORDERINGS[operator](column, it.value)
+            # As a parameter: SQLAlchemy lets no literal True be less than anything.
+            holds = _ORDERINGS[operator](column, literal(it.value, column.type))
         case _:
             holds = compare_text(column, operator, it.value, dialect)
     return _or_null(column, not_(holds)) if negated else holds

@@ -63,6 +63,8 @@ Meaning = Callable[[Any, Tables, str], StorageError]
 
 def _unique(error: Any, tables: Tables, model: str) -> StorageError:
     name = _constraint_name(error)
+    if name == "PRIMARY":  # what MariaDB and MySQL call every primary key
+        return UniqueViolation(model, ["id"])
     if name is not None:
         return UniqueViolation(*tables.unique_keys.get(name, (model, ())))
     return UniqueViolation(model, _sqlite_columns(str(error), tables, model))
