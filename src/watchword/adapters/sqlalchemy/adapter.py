@@ -1,7 +1,12 @@
 """The storage contract on SQL databases, by SQLAlchemy Core."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    suppress,
+)
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +19,8 @@ from watchword.adapters.sqlalchemy.dialects import hold_schema_lock
 from watchword.adapters.sqlalchemy.engines import Database, open_source
 from watchword.adapters.sqlalchemy.gate import Gate
 from watchword.adapters.sqlalchemy.joining import application_connection
+from watchword.adapters.sqlalchemy.lines import NotFetchedError
+from watchword.adapters.sqlalchemy.prepared import PreparedReads
 from watchword.adapters.sqlalchemy.reading import Reader, record_of
 from watchword.adapters.sqlalchemy.tables import ModelTable, Tables
 from watchword.adapters.sqlalchemy.violations import translated
@@ -54,6 +61,7 @@ class SQLAlchemyAdapter:
         """Learn the models."""
         self._tables = Tables(schema)
         self._reader = Reader(self._tables)
+        self._prepared = PreparedReads(self._reader)
 
     async def close(self) -> None:
         """Close the pool of an engine that was made from a URL."""
@@ -74,13 +82,13 @@ class SQLAlchemyAdapter:
     ) -> Record | None:
         """Return the row that matches, the first by id if several do, or None."""
         it = self._checked(model, where)
+        relations = self._reader.relations(it, include)
+        if not lock:
+            prepare = partial(self._prepared.find, it, where, relations)
+            with suppress(NotFetchedError):
+                return await self._gate.read_row(model, prepare, where)
         read = partial(
-            self._reader.rows,
-            it=it,
-            where=where,
-            relations=self._reader.relations(it, include),
-            limit=1,
-            lock=lock,
+            self._reader.rows, it=it, where=where, relations=relations, limit=1, lock=lock
         )
         rows = await self._gate.read(model, read)
         return rows[0] if rows else None

@@ -32,6 +32,8 @@ __all__ = [
 _MYSQL: Final = frozenset({"mysql", "mariadb"})
 # How long a writer waits for another one, in seconds.
 _SQLITE_PATIENCE: Final = 30.0
+# For each process, and event loop; opened when needed. 15 is SQLAlchemy's own total.
+_CONNECTIONS: Final = 15
 _SCHEMA_LOCK: Final = "watchword_schema"
 _SCHEMA_LOCK_NUMBER: Final = 0x7761746368776F72  # the same name, as PostgreSQL wants it
 
@@ -58,6 +60,9 @@ def engine_options(url: URL) -> Mapping[str, Any]:
         # One statement is one transaction; what is more says BEGIN and COMMIT itself.
         "isolation_level": "AUTOCOMMIT",
         "skip_autocommit_rollback": True,
+        # Connections above pool_size would be opened and closed for each use.
+        "pool_size": _CONNECTIONS,
+        "max_overflow": 0,
     }
     if url.get_backend_name() == "sqlite":
         # A connection may be used by one thread after another, never by two at once.

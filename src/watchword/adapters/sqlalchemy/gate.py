@@ -12,14 +12,17 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from watchword.adapters.sqlalchemy.dialects import begin, ping, prepare_connection
-from watchword.adapters.sqlalchemy.lines import Line, Work
+from watchword.adapters.sqlalchemy.lines import Line, NotFetchedError, Work
+from watchword.adapters.sqlalchemy.prepared import PreparedRead
 from watchword.adapters.sqlalchemy.violations import is_disconnect
 from watchword.concurrency import current_owner, sleep
 from watchword.errors import StorageError, StorageUnavailable
+from watchword.storage.contract import Record
+from watchword.storage.query import Where
 
 __all__ = ["Gate", "Translated"]
 
@@ -52,6 +55,22 @@ class Gate:
         if transaction is not None:
             return await transaction.run(model, work)
         return await self._alone(model, lambda _sent: _prepared(work))
+
+    async def read_row(
+        self, model: str, prepare: Callable[[Dialect], PreparedRead | None], where: Where
+    ) -> Record | None:
+        """Read a row by the driver alone, where there is a shorter way than `read`.
+
+        Raises:
+            NotFetchedError: There is none, or it failed; `read` finds out why.
+        """
+        dialect = None if _transactions.get() else self._line.direct_dialect
+        prepared = None if dialect is None else prepare(dialect)
+        if prepared is None:
+            raise NotFetchedError
+        with self._translated(model):
+            row = await self._line.fetch_row(prepared.sql, prepared.arguments(where))
+        return None if row is None else prepared.record(row)
 
     async def write(
         self, model: str, work: Work[T], *, whole: Callable[[Connection], bool] = lambda _: False

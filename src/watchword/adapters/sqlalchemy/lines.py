@@ -3,15 +3,16 @@
 All SQL is written as plain functions of a blocking `Connection`; a line calls them there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from watchword.concurrency import finish, offload, offload_at_once
 
-__all__ = ["AsyncLine", "BlockingLine", "Line", "Work"]
+__all__ = ["AsyncLine", "BlockingLine", "Line", "NotFetchedError", "Work"]
 
 T = TypeVar("T")
 
@@ -40,6 +41,21 @@ class Line(Protocol):
     async def give_back(self, connection: Any) -> None:
         """Return a connection to the pool."""
 
+    @property
+    def direct_dialect(self) -> Dialect | None:
+        """What to compile for, if the driver itself takes SQL by `fetch_row`."""
+
+    async def fetch_row(self, sql: str, arguments: Sequence[Any]) -> Sequence[Any] | None:
+        """Read one row by the driver alone.
+
+        Raises:
+            NotFetchedError: The driver could not; the ordinary way will tell why.
+        """
+
+
+class NotFetchedError(Exception):
+    """A direct read failed; reading is repeatable, so the ordinary way may be tried."""
+
 
 class AsyncLine:
     """An `AsyncEngine`; where there is one for each event loop, the running loop's."""
@@ -48,6 +64,29 @@ class AsyncLine:
 
     def __init__(self, engine: Callable[[], AsyncEngine]) -> None:
         self._engine = engine
+
+    @property
+    def direct_dialect(self) -> Dialect | None:
+        """asyncpg's; other drivers have no faster way than SQLAlchemy's."""
+        dialect = self._engine().dialect
+        return dialect if dialect.driver == "asyncpg" else None
+
+    async def fetch_row(self, sql: str, arguments: Sequence[Any]) -> Sequence[Any] | None:
+        """Read one row by the driver alone, on a connection of the same pool."""
+        engine = self._engine()
+        pooled = await engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        try:
+            row: Sequence[Any] | None = await driver.fetchrow(sql, *arguments)
+        except BaseException as error:
+            # A failed or cancelled read leaves a connection that nobody should use again.
+            await finish(greenlet_spawn(pooled.invalidate))
+            asyncpg: Any = engine.dialect.loaded_dbapi.asyncpg
+            if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+                raise NotFetchedError from error
+            raise
+        await greenlet_spawn(pooled.close)
+        return row
 
     async def open(self, keep: Keep) -> None:
         """Take a connection from the pool; waiting for a free one can be cancelled."""
@@ -82,6 +121,7 @@ class BlockingLine:
     """An `Engine`; under an event loop its work goes to threads."""
 
     needs_loop = False
+    direct_dialect = None
 
     def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine = engine
@@ -100,6 +140,10 @@ class BlockingLine:
     async def once(self, work: Work[T]) -> T:
         """Open, work and give back, in one go."""
         return await offload(self._work_and_close, work)
+
+    async def fetch_row(self, _sql: str, _arguments: Sequence[Any]) -> Sequence[Any] | None:
+        """Fetch nothing: there is no direct way."""
+        raise NotFetchedError
 
     def _work_and_close(self, work: Work[T]) -> T:
         with self._engine().connect() as connection:
