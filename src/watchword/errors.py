@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Self
 
 __all__ = [
     "APIError",
@@ -15,6 +16,7 @@ __all__ = [
     "ReferenceViolation",
     "StorageError",
     "StorageUnavailable",
+    "TransactionEnded",
     "UniqueViolation",
     "UnknownField",
     "UnknownModel",
@@ -126,6 +128,13 @@ class StorageUnavailable(StorageError):
         self.retryable = retryable
 
 
+class TransactionEnded(StorageError):
+    """An earlier error ended the transaction, or savepoint, though somebody caught it."""
+
+    def __init__(self) -> None:
+        super().__init__("an earlier error ended this transaction; nothing of it is kept")
+
+
 class OperationRefused(StorageError):
     """A database hook said no."""
 
@@ -144,7 +153,7 @@ class ErrorCode(Enum):
     status: int
     message: str
 
-    def __new__(cls, status: int, message: str) -> "ErrorCode":
+    def __new__(cls, status: int, message: str) -> Self:
         """Give each member a value of its own: two may share status and sentence."""
         member = object.__new__(cls)
         member._value_ = len(cls.__members__)

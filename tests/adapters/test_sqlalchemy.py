@@ -1,7 +1,8 @@
 """The SQL adapter keeps the contract, on every database and by every driver."""
 
+import os
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, make_url, select
@@ -11,11 +12,15 @@ from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
 from watchword.adapters.sqlalchemy.tables import Tables
 from watchword.testing import AdapterSuite
 
+# Races take their time, and the whole suite has to fit into a coffee break.
+FEWER_ROUNDS: Final = 100 if "WATCHWORD_SOAK" in os.environ else 20
+
 
 class SQLSuite(AdapterSuite):
     """What the suites of all databases and drivers share.
 
-    The tables stay from test to test; the rows do not.
+    The tables stay from test to test; the rows do not. One driver of each database races for
+    the suite's hundred rounds, the others for fewer; `make soak` gives all of them hundred.
     """
 
     has_pool = True
@@ -28,10 +33,12 @@ class SQLSuite(AdapterSuite):
 
     @pytest.fixture
     def url(self, database):
+        """The database by the driver of this class."""
         return make_url(database).set(drivername=self.driver)
 
     @pytest.fixture
     def tables(self, schema):
+        """The tables that the suite's models have."""
         return Tables(schema)
 
     @pytest.fixture
@@ -47,10 +54,12 @@ class SQLSuite(AdapterSuite):
 
     @pytest.fixture
     def adapter(self, url, other_way):
+        """On a database without rows."""
         return SQLAlchemyAdapter(url)
 
     @pytest.fixture
     def small_pool(self, url, other_way, mode):
+        """On an engine of one connection."""
         if url.get_dialect().is_async:
             engine = create_async_engine(url, pool_size=1, max_overflow=0)
             yield SQLAlchemyAdapter(engine)
@@ -62,6 +71,8 @@ class SQLSuite(AdapterSuite):
 
     @pytest.fixture
     def peek(self, other_way, tables):
+        """Reads by a connection of its own."""
+
         def peek(model: str) -> list[dict[str, Any]]:
             it = tables.require(model)
             with other_way.connect() as connection:
@@ -79,6 +90,8 @@ class OnServer(SQLSuite):
 
     @pytest.fixture
     def disconnect(self, other_way) -> Callable[[], None]:
+        """Ends every connection but its own, from within the server."""
+
         def disconnect() -> None:
             with other_way.connect() as connection:
                 for (statement,) in connection.exec_driver_sql(self.cut).all():
@@ -92,6 +105,7 @@ class OnSQLite(SQLSuite):
 
     @pytest.fixture
     def database(self, sqlite_database):
+        """The database of this module."""
         return sqlite_database
 
 
@@ -105,6 +119,7 @@ class OnPostgreSQL(OnServer):
 
     @pytest.fixture
     def database(self, postgresql_database):
+        """The database of this module."""
         return postgresql_database
 
 
@@ -118,6 +133,7 @@ class OnMariaDB(OnServer):
 
     @pytest.fixture
     def database(self, mysql_database):
+        """The database of this module."""
         return mysql_database
 
 
@@ -125,6 +141,7 @@ class TestSQLite(OnSQLite):
     """With and without an event loop."""
 
     driver = "sqlite"
+    rounds = FEWER_ROUNDS
 
 
 class TestAiosqlite(OnSQLite):
@@ -138,12 +155,14 @@ class TestPsycopg(OnPostgreSQL):
     """PostgreSQL with and without an event loop."""
 
     driver = "postgresql+psycopg"
+    rounds = FEWER_ROUNDS
 
 
 class TestPsycopgAsync(OnPostgreSQL):
     """PostgreSQL under an event loop."""
 
     driver = "postgresql+psycopg_async"
+    rounds = FEWER_ROUNDS
     needs_loop = True
 
 
@@ -158,6 +177,7 @@ class TestPyMySQL(OnMariaDB):
     """MariaDB with and without an event loop."""
 
     driver = "mysql+pymysql"
+    rounds = FEWER_ROUNDS
 
 
 class TestAiomysql(OnMariaDB):

@@ -15,7 +15,7 @@ from watchword.storage.query import (
     Or,
     Where,
 )
-from watchword.storage.values import accepted
+from watchword.storage.values import accepted, holds_integer_id
 
 __all__ = ["stored_condition"]
 
@@ -99,6 +99,6 @@ def _is_of_type(field: Field, value: Any) -> bool:
             return isinstance(value, str)
         case "integer" | "bigint":
             number = isinstance(value, int) and not isinstance(value, bool)
-            return number or (field.generated and isinstance(value, str))
+            return number or (holds_integer_id(field) and isinstance(value, str))
         case _:
             return False

@@ -155,7 +155,7 @@ class TransactionalAdapter(Protocol):
 
         A `UniqueViolation`, `ReferenceViolation` or `StorageUnavailable` dooms the innermost
         transaction or savepoint in which it happened, even if it is caught inside: its later
-        operations and its end raise `StorageError`, and nothing of it is kept. To go on after
+        operations and its end raise `TransactionEnded`, and nothing of it is kept. To go on after
         such an error, put a savepoint around what may fail.
 
         Raises:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -22,7 +23,7 @@ from watchword.storage.contract import (
 )
 from watchword.storage.hooks import DatabaseHook, DatabaseHooks, Operation
 from watchword.storage.ids import NewId, id_maker
-from watchword.storage.query import F, Include, Increment, OrderBy, Where
+from watchword.storage.query import EVERYTHING, F, Include, Increment, OrderBy, Where
 from watchword.storage.values import accepted
 
 __all__ = ["Sealer", "Store"]
@@ -168,7 +169,7 @@ class Store:
     ) -> int:
         """Change all rows that match and return how many did."""
         if self._hooks.concern(model, "update"):
-            return await self._each(model, where, lambda one: self.update(model, one, changes))
+            return await self._each(model, where, partial(self.update, model, changes=changes))
         return await self.adapter.update_many(
             model,
             where if where is None else self._condition(model, where),
@@ -223,7 +224,9 @@ class Store:
         """Write row by row, so that hooks see each; return how many were still there."""
         async with self.transaction():
             rows = await self.find_many(model, where)
-            ours = [await write(F.id == row["id"]) for row in rows]
+            # Asked again with each write: of racing callers one makes the condition false.
+            condition = EVERYTHING if where is None else where
+            ours = [await write(condition & (F.id == row["id"])) for row in rows]
             return sum(row is not None for row in ours)
 
     # --- transactions ----------------------------------------------------------------
@@ -318,20 +321,25 @@ class Store:
         model = self.schema.require_model(name)
         for key in data:
             model.require_field(key)
-        row = {key: self._stored(model, key, it, data) for key, it in model.fields.items()}
+        now = self._clock()  # asked once: what was never changed was changed when it was made
+        whole = {
+            key: data[key] if key in data else self._default(key, it, now)
+            for key, it in model.fields.items()
+        }
+        row = {key: self._stored(model, key, value) for key, value in whole.items()}
         if row["id"] is None:
             del row["id"]
         return row
 
-    def _stored(self, model: Model, key: str, field: Field, data: Mapping[str, Any]) -> Any:
-        value = data[key] if key in data else self._default(key, field)
+    def _stored(self, model: Model, key: str, value: Any) -> Any:
+        field = model.fields[key]
         return self._protected(model, key, field, accepted(model.name, key, field, value))
 
-    def _default(self, key: str, field: Field) -> Any:
+    def _default(self, key: str, field: Field, now: datetime) -> Any:
         if key == "id":
             return (self._new_id or id_maker(field.type))()
         if field.default is NOW:
-            return self._clock()
+            return now
         return field.default() if callable(field.default) else field.default
 
     def _changes(self, name: str, changes: Mapping[str, Any]) -> Record:
@@ -350,7 +358,7 @@ class Store:
             return value
         if key == "id":
             raise InvalidValue(model.name, key, "an id never changes")
-        return self._protected(model, key, field, accepted(model.name, key, field, value))
+        return self._stored(model, key, value)
 
     def _protected(self, model: Model, key: str, field: Field, value: Any) -> Any:
         """Hash what is only compared and seal what is only ours."""

@@ -11,7 +11,7 @@ from uuid import UUID
 from watchword.errors import FieldTooLong, InvalidValue
 from watchword.schema import Field, FieldType
 
-__all__ = ["accepted"]
+__all__ = ["accepted", "holds_integer_id"]
 
 _INTEGER_BITS: Final[Mapping[FieldType, int]] = {"integer": 32, "bigint": 64}
 # Deeper JSON overflows the stack of parsers that other readers of the database use.
@@ -73,7 +73,7 @@ def _check_encodable(text: str) -> None:
 
 
 def _integer(field: Field, value: Any) -> int:
-    if isinstance(value, str) and field.generated:
+    if isinstance(value, str) and holds_integer_id(field):
         return _integer(field, _id_number(value))
     if not isinstance(value, int) or isinstance(value, bool):
         raise _Refused(f"expected an integer, not {type(value).__name__}")
@@ -81,6 +81,11 @@ def _integer(field: Field, value: Any) -> int:
     if not -bound <= value < bound:
         raise _Refused(f"does not fit into {_INTEGER_BITS[field.type]} bits")
     return value
+
+
+def holds_integer_id(field: Field) -> bool:
+    """Tell whether a number is an id, here or of another row, which the wire writes as text."""
+    return field.type == "bigint" and (field.generated or field.references is not None)
 
 
 def _id_number(text: str) -> int:

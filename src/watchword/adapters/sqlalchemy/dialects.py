@@ -19,10 +19,12 @@ from watchword.storage.query import Operator
 
 __all__ = [
     "begin",
+    "begin_joined",
     "compare_text",
     "engine_options",
     "hold_schema_lock",
     "locks_one_table",
+    "must_finish_connecting",
     "ping",
     "prepare_connection",
     "sorted_by",
@@ -110,6 +112,28 @@ def begin(connection: Connection) -> None:
     """Begin a transaction; on SQLite as a writer, since a reader could not become one."""
     immediate = " IMMEDIATE" if connection.dialect.name == "sqlite" else ""
     connection.exec_driver_sql(f"BEGIN{immediate}")
+
+
+def must_finish_connecting(dialect: Dialect) -> bool:
+    """Tell whether a connection is lost if the wait for it is cancelled.
+
+    aiosqlite opens files in a thread that nobody stops; with servers the wait, which can be
+    long, ends with its task.
+    """
+    return dialect.name == "sqlite"
+
+
+def begin_joined(connection: Connection) -> None:
+    """Make sure that a transaction of the application's has begun.
+
+    SQLite's driver says BEGIN before the first write alone; a savepoint before that would
+    commit when it is released.
+    """
+    if connection.dialect.name == "sqlite":
+        driver_connection: Any = connection.connection.driver_connection
+        if not driver_connection.in_transaction:
+            prepare_connection(connection)
+            begin(connection)
 
 
 def hold_schema_lock(connection: Connection) -> Callable[[], None]:

@@ -15,12 +15,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from watchword.adapters.sqlalchemy.dialects import begin, ping, prepare_connection
+from watchword.adapters.sqlalchemy.dialects import begin, begin_joined, ping, prepare_connection
 from watchword.adapters.sqlalchemy.lines import Line, NotFetchedError, Work
 from watchword.adapters.sqlalchemy.prepared import PreparedRead
 from watchword.adapters.sqlalchemy.violations import is_disconnect
 from watchword.concurrency import current_owner, sleep
-from watchword.errors import StorageError, StorageUnavailable
+from watchword.errors import StorageError, StorageUnavailable, TransactionEnded
 from watchword.storage.contract import Record
 from watchword.storage.query import Where
 
@@ -120,6 +120,7 @@ class Gate:
     async def joined_to(self, line: Line, connection: Any) -> AsyncIterator[None]:
         """Work on a connection of the application's, in a savepoint of its transaction."""
         transaction = _Transaction(self, line, self._translated, connection)
+        await line.call(connection, begin_joined)
         async with transaction.ambient(), transaction.savepoint():
             yield
 
@@ -221,7 +222,7 @@ class _Transaction:
     async def run(self, model: str, work: Work[T]) -> T:
         """Run work on the transaction's connection; the first work begins it."""
         if self._failed:
-            raise StorageError("An earlier error ended this transaction; nothing of it is kept.")
+            raise TransactionEnded
         try:
             with self._translated(model):
                 if self._connection is None:
@@ -263,7 +264,7 @@ class _Transaction:
         """Commit, or roll back and say so if an error was passed over."""
         if self._failed:
             await self.roll_back()
-            raise StorageError("An earlier error ended this transaction; nothing of it is kept.")
+            raise TransactionEnded
         if self._connection is None:
             return
         try:
@@ -295,7 +296,7 @@ class _Transaction:
                 raise
             if self._failed:
                 await self._roll_back_to(name, None)
-                raise StorageError("An earlier error ended this savepoint; nothing is kept.")
+                raise TransactionEnded
             await self.run("transaction", _release(name))
         finally:
             self._depth -= 1

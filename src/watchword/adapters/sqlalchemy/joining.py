@@ -1,11 +1,12 @@
 """Work inside a transaction of the application's own session or connection."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.util import await_only
 
 from watchword.adapters.sqlalchemy.lines import AsyncLine, BlockingLine, Line
@@ -29,11 +30,13 @@ async def application_connection(
     """
     match session:
         case AsyncSession():
-            _listen(session.sync_session, lambda: await_only(_coroutine(committed)), undone)
-            return AsyncLine(_no_engine), await session.connection()
+            connection = await session.connection()
+            _follow(session.sync_session, lambda: await_only(_coroutine(committed)), undone)
+            return AsyncLine(_no_engine), connection
         case Session():
-            _listen(session, _blocking(committed), undone)
-            return BlockingLine(_no_engine), await offload(session.connection)
+            begun = await offload(session.connection)
+            _follow(session, lambda: run_blocking(_coroutine(committed)), undone)
+            return BlockingLine(_no_engine), begun
         case AsyncConnection():
             return AsyncLine(_no_engine), session
         case Connection():
@@ -48,31 +51,60 @@ async def _coroutine(committed: Committed) -> None:
     await committed()
 
 
-def _blocking(committed: Committed) -> Callable[[], None]:
-    return lambda: run_blocking(_coroutine(committed))
-
-
 def _no_engine() -> Any:
     raise AssertionError  # pragma: no cover - a joined connection is not opened by us
 
 
-def _listen(session: Session, committed: Callable[[], None], undone: Undone) -> None:
-    """Follow the session's next outermost transaction to its end, and no further."""
+# --- to the end of the session's transaction -----------------------------------------------
 
-    def after_commit(_session: Session) -> None:
-        if not session.in_nested_transaction():
-            stop()
-            committed()
+_KEY: Final = "watchword"
 
-    def after_rollback(_session: Session) -> None:
-        stop()
-        undone()
 
-    def stop() -> None:
-        for name, listener in listeners.items():
-            if event.contains(session, name, listener):
-                event.remove(session, name, listener)
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """What waits for the end of a transaction, and the transaction or savepoint it was in."""
 
-    listeners = {"after_commit": after_commit, "after_rollback": after_rollback}
-    for name, listener in listeners.items():
-        event.listen(session, name, listener)
+    within: SessionTransaction | None
+    committed: Callable[[], None]
+    undone: Undone
+
+    def is_within(self, transaction: SessionTransaction) -> bool:
+        at = self.within
+        while at is not None and at is not transaction:
+            at = at.parent
+        return at is transaction
+
+
+def _follow(session: Session, committed: Callable[[], None], undone: Undone) -> None:
+    """Call one of the two when what the session is in now has come to its end."""
+    if _KEY not in session.info:
+        session.info[_KEY] = []
+        event.listen(session, "after_commit", _after_commit)
+        event.listen(session, "after_soft_rollback", _after_rollback)
+        event.listen(session, "after_transaction_end", _after_end)
+    within = session.get_nested_transaction() or session.get_transaction()
+    session.info[_KEY].append(_Joined(within, committed, undone))
+
+
+def _after_commit(session: Session) -> None:
+    if not session.in_nested_transaction():
+        for joined in _taken(session, lambda _: True):
+            joined.committed()
+
+
+def _after_rollback(session: Session, transaction: SessionTransaction) -> None:
+    for joined in _taken(session, lambda it: it.is_within(transaction)):
+        joined.undone()
+
+
+def _after_end(session: Session, transaction: SessionTransaction) -> None:
+    """Drop what is left: a session that is closed rolls back without saying so."""
+    if transaction.parent is None:
+        for joined in _taken(session, lambda _: True):
+            joined.undone()
+
+
+def _taken(session: Session, chosen: Callable[[_Joined], bool]) -> list[_Joined]:
+    waiting: list[_Joined] = session.info[_KEY]
+    session.info[_KEY] = [it for it in waiting if not chosen(it)]
+    return [it for it in waiting if chosen(it)]

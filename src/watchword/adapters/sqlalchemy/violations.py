@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from watchword.adapters.sqlalchemy.tables import Tables
@@ -49,7 +49,12 @@ def _translate(error: DBAPIError, tables: Tables, model: str) -> StorageError:
         if code is not None:
             meaning = meanings.get(code) or meanings.get(str(code)[:2])
             return meaning(driver_error, tables, model) if meaning else _unknown(model)
-    return _unknown(model)
+    # No answer of a server has a code: there was none.
+    return _unavailable(error, tables, model) if _is_operational(error) else _unknown(model)
+
+
+def _is_operational(error: DBAPIError) -> bool:
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 def _unknown(model: str) -> StorageError:
@@ -140,6 +145,8 @@ _SQLSTATES: Final[Mapping[object, Meaning]] = {
     "40001": _again,  # serialization_failure
     "40P01": _again,  # deadlock_detected
     "55P03": _again,  # lock_not_available
+    "28": _unavailable,  # the server does not let us in
+    "3D000": _unavailable,  # no such database
     "53": _unavailable,  # insufficient resources
     "57": _unavailable,  # operator intervention, statement_timeout
     "08": _unavailable,  # connection exceptions
@@ -171,6 +178,11 @@ _MYSQL_CODES: Final[Mapping[object, Meaning]] = {
     1205: _again,  # lock wait timeout
     1213: _again,  # deadlock
     1040: _unavailable,  # too many connections
+    1044: _unavailable,  # the server does not let us in
+    1045: _unavailable,
+    1049: _unavailable,  # no such database
+    2002: _unavailable,  # nobody is there
+    2003: _unavailable,
     1264: _out_of_range,
     1406: _out_of_range,
     1690: _out_of_range,

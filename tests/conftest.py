@@ -1,0 +1,362 @@
+"""What tests share: database servers, a clock, cheap passwords, instances and their callers."""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import pytest
+from sqlalchemy import NullPool, create_engine, make_url
+
+from watchword import EmailPassword, Watchword
+from watchword.adapters.memory import MemoryAdapter
+from watchword.crypto.passwords import Passwords
+from watchword.http.messages import Request, Response
+from watchword.storage.query import F
+
+# Service to the variable that names its server, and the server tried without it.
+SERVICES: Final = {
+    "postgresql": ("WATCHWORD_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432"),
+    "mysql": ("WATCHWORD_MYSQL_URL", "mysql://root@127.0.0.1:3306"),
+    "redis": ("WATCHWORD_REDIS_URL", "redis://127.0.0.1:6379"),
+}
+
+
+# Tests of the shipped suites that take their time: many rounds of many callers, or of chance.
+SLOW: Final = (
+    *("test_random_histories", "test_a_broken_promise_is_found_at_random"),
+    *("test_a_limit_holds", "test_one_caller_creates", "test_one_caller_consumes"),
+    *("test_one_caller_swaps", "test_consume_without_the_protocol", "test_counts_are_not_lost"),
+    *("test_several_tokens_go_to_several_callers", "test_a_stranger_runs_the_suite"),
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whoever asks for a server, and keep the tests of one server in one process.
+
+    The races open up to 64 connections; from several processes at once they would run into
+    the server's limit.
+    """
+    for item in items:
+        if getattr(item, "originalname", item.name) in SLOW:
+            item.add_marker(pytest.mark.slow)
+        for service in SERVICES:
+            if f"{service}_url" in getattr(item, "fixturenames", ()):
+                item.add_marker(getattr(pytest.mark, service))
+                item.add_marker(pytest.mark.xdist_group(service))
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """The PostgreSQL server, without a database's name."""
+    return _require_server("postgresql")
+
+
+@pytest.fixture(scope="session")
+def mysql_url() -> str:
+    """The MariaDB or MySQL server, without a database's name."""
+    return _require_server("mysql")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The Redis server."""
+    return _require_server("redis")
+
+
+def _require_server(service: str) -> str:
+    """Return a server's address; fail if nobody answers there.
+
+    Never a skip: a suite that is green without its databases has promised too much.
+    """
+    variable, default = SERVICES[service]
+    url = os.environ.get(variable, default)
+    address = urlsplit(url)
+    port = address.port or urlsplit(default).port
+    try:
+        socket.create_connection((address.hostname or "127.0.0.1", port), timeout=3).close()
+    except OSError as error:
+        # The address without its password: logs are read by many.
+        where = f"{address.hostname}:{port}"
+        pytest.fail(
+            f"No {service} server answers at {where} ({error}). Start one, or name another in "
+            f"{variable}; `make quick` runs the tests that need none.",
+            pytrace=False,
+        )
+    return url.rstrip("/")
+
+
+# --- databases of our own ----------------------------------------------------------------
+
+
+def _with_driver(url: str, driver: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(scheme=driver, path=f"/{database}"))
+
+
+def _own_database(server: str, driver: str, maintenance: str) -> Iterator[str]:
+    """Make a database, and drop it when its tests are done."""
+    name = f"watchword_{token_hex(6)}"
+    url = _with_driver(server, driver, maintenance)
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield _with_driver(server, driver, name)
+    with engine.connect() as connection:
+        force = " WITH (FORCE)" if driver.startswith("postgresql") else ""
+        connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+
+
+@pytest.fixture(scope="module")
+def postgresql_database(postgresql_url: str) -> Iterator[str]:
+    """A PostgreSQL database of this module; the URL is of the blocking driver."""
+    yield from _own_database(postgresql_url, "postgresql+psycopg", "postgres")
+
+
+@pytest.fixture(scope="module")
+def mysql_database(mysql_url: str) -> Iterator[str]:
+    """A MariaDB or MySQL database of this module; the URL is of the blocking driver."""
+    yield from _own_database(mysql_url, "mysql+pymysql", "")
+
+
+@pytest.fixture
+def sqlite_database(tmp_path) -> str:
+    """An SQLite file that is not there yet; the URL is of the blocking driver."""
+    return f"sqlite:///{tmp_path}/auth.db"
+
+
+# --- instances ---------------------------------------------------------------------------
+
+SECRET: Final = "correct-horse-battery-staple-0123456789"
+BASE_URL: Final = "http://localhost:8000"
+ASYNC_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "mysql": "mysql+aiomysql",
+}
+
+
+class Clock:
+    """Stands still until it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 5, 17, 12, 0, 0, 123456, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Tell the time."""
+        return self.now
+
+    def advance(self, **span: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time, as the test wants it."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def cheap_passwords() -> Passwords:
+    """Real Argon2id at a thousandth of the price."""
+    return Passwords(memory_kib=8, iterations=1)
+
+
+@pytest.fixture
+def new_auth(clock, cheap_passwords) -> Callable[..., Watchword]:
+    """Make instances: in memory, with passwords, and with the settings that a test is about."""
+
+    def new_auth(database: Any = None, **settings: Any) -> Watchword:
+        given = {
+            "secret": SECRET,
+            "base_url": BASE_URL,
+            "email_password": EmailPassword(),
+            "passwords": cheap_passwords,
+            "clock": clock,
+            **settings,
+        }
+        return Watchword(MemoryAdapter() if database is None else database, **given)
+
+    return new_auth
+
+
+@pytest.fixture
+def auth(new_auth) -> Watchword:
+    """An instance in memory."""
+    return new_auth()
+
+
+@pytest.fixture
+def sql_auth(new_auth, run, watchword_mode) -> Iterator[Callable[..., Watchword]]:
+    """Make instances on a database without rows, by the driver that fits the test's mode."""
+    made = []
+
+    def sql_auth(database: str, **settings: Any) -> Watchword:
+        url = make_url(database)
+        if watchword_mode.name == "loop":
+            url = url.set(drivername=ASYNC_DRIVERS[url.get_backend_name()])
+        auth = new_auth(url, **settings)
+        run(auth.create_tables())
+        if not made:
+            run(auth.store.delete_many("user", None))
+        made.append(auth)
+        return auth
+
+    yield sql_auth
+    for auth in made:
+        run(auth.close())
+
+
+# --- callers -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response as a client reads it."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body's value."""
+        assert ("content-type", "application/json") in self.headers
+        return json.loads(self.body)
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """Status and code of an answer that is a refusal and no more than that."""
+        assert set(self.json) == {"message", "code"}
+        return self.status, self.json["code"]
+
+    def header(self, name: str) -> str | None:
+        """The first header of this name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def set_cookies(self) -> list[str]:
+        """Every Set-Cookie header, in order."""
+        return [value for key, value in self.headers if key == "set-cookie"]
+
+    @property
+    def cookies(self) -> dict[str, tuple[str, str]]:
+        """Name to decoded value and attributes of each cookie that is set."""
+        pairs = [cookie.partition("; ") for cookie in self.set_cookies]
+        split = [(pair.partition("="), attributes) for pair, _, attributes in pairs]
+        return {name: (unquote(value), attributes) for (name, _, value), attributes in split}
+
+
+@dataclass
+class Browser:
+    """A page of the application: it speaks JSON, names its origin and keeps cookies."""
+
+    auth: Watchword
+    cookies: dict[str, str] = field(default_factory=dict)
+    address: str = "203.0.113.7"
+
+    async def post(self, path: str, body: Any = None, **request: Any) -> Answer:
+        """Send a body, JSON unless it is bytes."""
+        return await self.send("POST", path, body=body, **request)
+
+    async def get(self, path: str, **request: Any) -> Answer:
+        """Read."""
+        return await self.send("GET", path, **request)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: str = "",
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Answer:
+        """Send a request; a header of None is left out."""
+        raw = body if isinstance(body, bytes) else b"" if body is None else _json(body)
+        given: dict[str, str | None] = {
+            "content-type": "application/json" if raw else None,
+            "origin": BASE_URL if method == "POST" else None,
+            "cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()) or None,
+            **(headers or {}),
+        }
+        request = Request(
+            method=method,
+            path=path if path.startswith("/api/") or not path else f"/api/auth{path}",
+            query_string=query,
+            headers=tuple((name, value) for name, value in given.items() if value is not None),
+            body=raw,
+            client_address=self.address,
+        )
+        return self._keep(await self.auth.handle(request))
+
+    def _keep(self, response: Response) -> Answer:
+        answer = Answer(response.status, response.headers, response.body)
+        for cookie in answer.set_cookies:
+            name, _, value = cookie.partition(";")[0].partition("=")
+            if "Max-Age=0" in cookie:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        return answer
+
+    async def sign_up(self, **changes: Any) -> Answer:
+        """Sign Ada up, or somebody else."""
+        return await self.post("/sign-up/email", {**ADA, **changes})
+
+    async def sign_in(self, **changes: Any) -> Answer:
+        """Sign Ada in, or somebody else."""
+        known = {key: ADA[key] for key in ("email", "password")}
+        return await self.post("/sign-in/email", {**known, **changes})
+
+    async def session(self, **request: Any) -> Answer:
+        """Ask who is signed in."""
+        return await self.get("/get-session", **request)
+
+
+ADA: Final = {"name": "Ada", "email": "ada@example.org", "password": "difference-engine"}
+
+
+def _json(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+@pytest.fixture
+def browser(auth) -> Browser:
+    """A browser that was never here, at the instance in memory."""
+    return Browser(auth)
+
+
+@pytest.fixture
+def new_browser() -> type[Browser]:
+    """Make browsers for any instance."""
+    return Browser
+
+
+@pytest.fixture
+def count_rows() -> Callable[[Watchword], Any]:
+    """Count the rows of every model of an instance that clients can cause."""
+
+    async def count_rows(auth: Watchword) -> dict[str, int]:
+        models = ("user", "account", "session", "verification")
+        return {model: await auth.store.count(model) for model in models}
+
+    return count_rows
+
+
+@pytest.fixture
+def password_of() -> Callable[..., Any]:
+    """Read the stored hash of a user's password."""
+
+    async def password_of(auth: Watchword, email: str = ADA["email"]) -> str | None:
+        user = await auth.store.find_one("user", F.email == email)
+        account = await auth.store.find_one("account", F.user_id == user["id"])
+        return account["password"]
+
+    return password_of
