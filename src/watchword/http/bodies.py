@@ -172,8 +172,8 @@ def validate(value: object, expected: type[T], *, at: Literal["body", "query"] =
     ways that differ from database to database.
 
     Raises:
-        APIError: It is of another shape. The message names everything that is wrong and
-            never repeats what was sent.
+        APIError: It is of another shape. The message names all that is wrong, up to 20 things,
+            and never repeats what was sent.
     """
     try:
         result = msgspec.convert(value, expected)

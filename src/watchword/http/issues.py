@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import NoneType
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +13,8 @@ __all__ = ["Issue", "find_issues"]
 
 Path: TypeAlias = tuple[str, ...]
 
+# A list of half a million wrong items must not become an answer of 40 MB.
+_MOST_ISSUES: Final = 20
 _MISMATCH: Final = "Invalid input: expected "
 # Never the value itself: it may be a password.
 _RECEIVED: Final[Mapping[type, str]] = {
@@ -35,11 +38,11 @@ class Issue:
 
 
 def find_issues(value: object, expected: Any) -> list[Issue]:
-    """List all that keeps a value from being of a type, in the order of its fields.
+    """List what keeps a value from being of a type, in the order of its fields: the first 20.
 
     Empty also where these rules know of nothing wrong; that does not make the value valid.
     """
-    return list(_issues(value, inspect.type_info(expected), ()))
+    return list(islice(_issues(value, inspect.type_info(expected), ()), _MOST_ISSUES))
 
 
 def _issues(value: Any, kind: inspect.Type, path: Path) -> Iterator[Issue]:
@@ -122,7 +125,7 @@ def _in_choice(value: Any, kind: inspect.LiteralType, path: Path) -> Iterator[Is
 
 
 def _in_union(value: Any, kind: inspect.UnionType, path: Path) -> Iterator[Issue]:
-    found = [list(_issues(value, member, path)) for member in kind.types]
+    found = [list(islice(_issues(value, member, path), _MOST_ISSUES)) for member in kind.types]
     if not all(found):
         return
     # "A text or null" is described as a text; of real alternatives none is more expected.
