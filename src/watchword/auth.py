@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar, Final
+from typing import Final
 
 from watchword.adapters import Database, adapter_for
 from watchword.clock import Clock, utc_now
@@ -22,7 +22,7 @@ from watchword.errors import ConfigurationError
 from watchword.http.cookies import CookieAttributes, CookieJar
 from watchword.http.messages import Request, Response
 from watchword.schema import CORE_MODELS, IdType, Naming, resolve_schema
-from watchword.storage.contract import Adapter, SchemaAdapter
+from watchword.storage.contract import SchemaAdapter
 from watchword.storage.entities import Identity, Session, User
 from watchword.storage.hooks import DatabaseHook
 from watchword.storage.store import Store
@@ -59,8 +59,6 @@ class _Joined:
         ConfigurationError: Something of this cannot work; the hint says what to do.
     """
 
-    _is_blocking: ClassVar[bool] = False
-
     def __init__(
         self,
         database: Database,
@@ -92,8 +90,7 @@ class _Joined:
         secrets = _secrets(secret)
         self.schema = resolve_schema(CORE_MODELS, plugins, naming=naming, ids=ids)
         self.adapter = adapter_for(database)
-        if self._is_blocking:
-            _check_needs_no_loop(self.adapter)
+        self._check_adapter()
         self.store = Store(
             self.adapter,
             self.schema,
@@ -112,6 +109,9 @@ class _Joined:
             clock=clock,
         )
         self._handler = Handler(self.instance, [*CORE_ENDPOINTS, *plugins])
+
+    def _check_adapter(self) -> None:
+        """Refuse an adapter that this kind of instance cannot use."""
 
     @property
     def options(self) -> Options:
@@ -167,7 +167,14 @@ class Watchword(_Joined):
 class BlockingWatchword(_Joined):
     """Authentication for an application without an event loop."""
 
-    _is_blocking = True
+    def _check_adapter(self) -> None:
+        if self.adapter.capabilities.needs_loop:
+            raise ConfigurationError(
+                f"{type(self.adapter).__name__} needs an event loop here, "
+                "but this instance is blocking.",
+                hint="Use a blocking driver (sqlite, postgresql+psycopg, mysql+pymysql), "
+                "or Watchword instead of BlockingWatchword.",
+            )
 
     def handle(self, request: Request) -> Response:
         """Answer a request to an endpoint; whatever happens, the answer is a response."""
@@ -188,15 +195,6 @@ class BlockingWatchword(_Joined):
     def close(self) -> None:
         """Close the connections that were opened for this instance."""
         run_blocking(self.adapter.close())
-
-
-def _check_needs_no_loop(adapter: Adapter) -> None:
-    if adapter.capabilities.needs_loop:
-        raise ConfigurationError(
-            f"{type(adapter).__name__} needs an event loop here, but this instance is blocking.",
-            hint="Use a blocking driver (sqlite, postgresql+psycopg, mysql+pymysql), "
-            "or Watchword instead of BlockingWatchword.",
-        )
 
 
 def _from_environment(variable: str, argument: str) -> str:

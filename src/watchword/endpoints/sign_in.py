@@ -1,7 +1,9 @@
 """Sign in with an e-mail address and a password."""
 
+import string
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from watchword.engine.accounts import (
     check_password_not_too_long,
@@ -75,12 +77,24 @@ class SignIn(Plugin):
             raise APIError(CoreError.FAILED_TO_CREATE_SESSION, status=401) from error
 
     async def _with_todays_hash(self, ctx: Context, account: Record, password: str) -> Record:
-        """Replace a hash that was made in an older way, unless it was changed meanwhile."""
+        """Replace a hash that was made in an older way; return the account as it is then."""
         if not ctx.passwords.needs_rehash(account["password"]):
             return account
         unchanged = (F.id == account["id"]) & (F.password == account["password"])
         renewed = {"password": await ctx.passwords.hash(password)}
-        return await ctx.store.update("account", unchanged, renewed) or account
+        try:
+            changed = await ctx.store.update("account", unchanged, renewed)
+        except OperationRefused:
+            return account
+        return changed or await self._changed_by_another(ctx, account, password)
+
+    async def _changed_by_another(self, ctx: Context, account: Record, password: str) -> Record:
+        """Return the account if the password still is right: another sign-in was faster."""
+        present = await ctx.store.find_one("account", F.id == account["id"])
+        stored = None if present is None else present["password"]
+        if present is None or not await ctx.passwords.verify(password, stored):
+            raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
+        return present
 
 
 def _check(ctx: Context, body: SignInBody) -> None:
@@ -99,5 +113,6 @@ def _answer(token: str, user: dict[str, Any], callback_url: str | UnsetType) -> 
         return Response.json({"redirect": False, "token": token, "user": user})
     answer = {"redirect": True, "token": token, "url": callback_url, "user": user}
     response = Response.json(answer)
-    response.add_header("location", callback_url)
+    # A header holds printable ASCII; what stands there already, escapes too, is kept.
+    response.add_header("location", quote(callback_url, safe=string.punctuation))
     return response

@@ -85,7 +85,7 @@ class SignUp(Plugin):
         try:
             user = await ctx.store.run_in_transaction(write)
         except UniqueViolation as error:
-            if error.fields != ("email",):
+            if not _is_about_the_address(error):
                 raise
             user = ctx.store.imagine("user", body.user)
         except OperationRefused as error:
@@ -94,9 +94,14 @@ class SignUp(Plugin):
 
 
 def _refusal(error: UniqueViolation) -> Exception:
-    if error.fields == ("email",):
+    if _is_about_the_address(error):
         return APIError(CoreError.USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL)
     return error
+
+
+def _is_about_the_address(error: UniqueViolation) -> bool:
+    """Tell whether the address is taken; a backend that names no field can mean no other."""
+    return error.model == "user" and error.fields in {("email",), ()}
 
 
 def _hook_refusal(error: OperationRefused) -> APIError:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from watchword.engine.options import EmailPassword
 from watchword.errors import APIError, CoreError
 from watchword.storage.contract import Record
-from watchword.storage.query import F, Include
+from watchword.storage.query import F
 from watchword.storage.store import Store
 
 __all__ = [
@@ -69,15 +69,15 @@ async def create_with_password(
 
 async def find_with_password(store: Store, email: str) -> tuple[Record, Record] | None:
     """Return the user with this canonical address and their credential account, or None."""
-    user = await store.find_one("user", F.email == email, include=[Include("account")])
-    if user is None:
+    user = await store.find_one("user", F.email == email)
+    # Looked for in any case: a statement less would tell that the address is unknown.
+    about = "nobody" if user is None else str(user["id"])
+    credential = (F.provider_id == CREDENTIAL) & (F.account_id == about)
+    account = await store.find_one("account", credential)
+    if user is None or account is None or account["password"] is None:
         return None
-    for account in user["account"]:
-        # An account of this name that is about somebody else proves nothing.
-        own = account["account_id"] == str(account["user_id"])
-        if account["provider_id"] == CREDENTIAL and own and account["password"] is not None:
-            return user, account
-    return None
+    # An account of this name that is somebody else's proves nothing.
+    return (user, account) if account["user_id"] == user["id"] else None
 
 
 async def still_has_password(store: Store, account: Record) -> bool:

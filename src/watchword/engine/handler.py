@@ -26,7 +26,7 @@ from watchword.http.bodies import parse_body, validate
 from watchword.http.messages import Request, Response
 from watchword.schema import camel_case
 
-__all__ = ["Handler", "refusal_response"]
+__all__ = ["Handler", "error_response"]
 
 _log = logging.getLogger("watchword")
 
@@ -45,10 +45,8 @@ class Handler:
         ctx = Context(self._instance, request)
         try:
             response = await self._answer(ctx)
-        except APIError as refusal:
-            response = refusal_response(refusal)
         except WatchwordError as error:
-            response = _failure(error)
+            response = error_response(error)
         except Exception:  # noqa: BLE001 - the one place where everything is caught
             # What went wrong is ours to know: the caller gets neither words nor SQL of it.
             _log.exception("%s %s failed", request.method, request.path)
@@ -88,24 +86,17 @@ def _arguments(endpoint: Endpoint, body: object, request: Request) -> dict[str, 
     return arguments
 
 
-def refusal_response(refusal: APIError) -> Response:
-    """Return the response that tells of a refusal."""
-    body = {"message": refusal.message, "code": refusal.code.name}
-    response = Response.json(body, status=refusal.status)
-    for name, value in refusal.headers.items():
-        response.add_header(name, value)
-    return response
-
-
-def _failure(error: WatchwordError) -> Response:
-    """Answer for an error that is not a refusal: the client's, a busy server's, or ours."""
+def error_response(error: WatchwordError) -> Response:
+    """Answer for an error: a refusal, a busy server's, or ours, of which nothing is told."""
     match error:
+        case APIError():
+            return _refusal(error)
         case FieldTooLong():
             message = (
                 f"[body.{camel_case(error.field)}] "
                 f"Too big: expected string to have <={error.limit} characters"
             )
-            return refusal_response(APIError(CoreError.VALIDATION_ERROR, message=message))
+            return _refusal(APIError(CoreError.VALIDATION_ERROR, message=message))
         case Overloaded():
             return _busy(error.retry_after)
         case StorageUnavailable():
@@ -117,4 +108,12 @@ def _failure(error: WatchwordError) -> Response:
 
 def _busy(retry_after: int) -> Response:
     headers = {"retry-after": str(retry_after)}
-    return refusal_response(APIError(CoreError.SERVICE_UNAVAILABLE, headers=headers))
+    return _refusal(APIError(CoreError.SERVICE_UNAVAILABLE, headers=headers))
+
+
+def _refusal(refusal: APIError) -> Response:
+    body = {"message": refusal.message, "code": refusal.code.name}
+    response = Response.json(body, status=refusal.status)
+    for name, value in refusal.headers.items():
+        response.add_header(name, value)
+    return response

@@ -118,11 +118,19 @@ class Options:
     max_body_size: int = 1_048_576
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _names_a_host(self.base_url):
             raise ConfigurationError(
                 f"The base URL {self.base_url!r} names no http or https host.",
                 hint="Write it like https://example.com or http://localhost:8000.",
+            )
+        if self.path and not self.path.startswith("/"):
+            raise ConfigurationError(
+                f"The base path {self.base_path!r} does not begin with a slash.",
+                hint="Write it like /api/auth.",
+            )
+        if self.max_body_size < 1:
+            raise ConfigurationError(
+                "No body would be small enough.", hint="Give max_body_size in bytes."
             )
         if isinstance(self.trusted_origins, str):
             raise ConfigurationError(
@@ -148,4 +156,13 @@ class Options:
         """Whether cookies go over HTTPS only."""
         if self.cookies.secure is not None:
             return self.cookies.secure
-        return self.base_url.startswith("https:")
+        return urlsplit(self.base_url).scheme == "https"
+
+
+def _names_a_host(base_url: str) -> bool:
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port  # read, because only that finds a malformed one
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from watchword.errors import APIError, CoreError
+from watchword.errors import APIError, ConfigurationError, CoreError
 from watchword.http.messages import Request
 
 __all__ = ["OriginGuard"]
@@ -35,6 +35,9 @@ class OriginGuard:
     Args:
         own: The application's own origin.
         trusted: Further origins and patterns, as `Options.trusted_origins` describes them.
+
+    Raises:
+        ConfigurationError: One of them could never be matched.
     """
 
     def __init__(self, own: str, trusted: Iterable[str] = ()) -> None:
@@ -115,7 +118,12 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
         return lambda url: _is_of_app(url, pattern)
     if not wild:
         wanted = _origin(pattern)
-        return lambda url: wanted is not None and _origin(url) == wanted
+        if wanted is None:
+            raise ConfigurationError(
+                f"The trusted origin {pattern!r} names no origin.",
+                hint="Write it like https://app.example.com, *.example.com or myapp://.",
+            )
+        return lambda url: _origin(url) == wanted
     expression = _wildcards(pattern)
     if separator:
         return lambda url: bool(expression.fullmatch(_origin(url) or ""))
@@ -125,7 +133,8 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
 
 def _wildcards(pattern: str) -> re.Pattern[str]:
     parts = (f"[^/]{'*' if it == '*' else ''}" if it in "*?" else re.escape(it) for it in pattern)
-    return re.compile("".join(parts), re.IGNORECASE)
+    # ASCII: in Unicode "i" also equals the Turkish dotless one, which another domain has.
+    return re.compile("".join(parts), re.IGNORECASE | re.ASCII)
 
 
 def _host_matches(url: str, expression: re.Pattern[str], *, only_addresses: bool) -> bool:

@@ -28,6 +28,9 @@ class ASGIHandler:
             await send({"type": "websocket.close", "code": 1000})
             return
         body = await _read(receive, self._auth.options.max_body_size)
+        if body is None:
+            return
+        scope = {**scope, "path": _path(scope, self._auth.options.path)}
         await _write(await self._auth.handle(to_request(scope, body)), send)
 
 
@@ -49,17 +52,30 @@ def to_request(scope: Scope, body: bytes = b"") -> Request:
     )
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
-    """Read the body, and no further than shows that it is too long."""
+def _path(scope: Scope, base: str) -> str:
+    """Return the path without what a server or an outer application put before it."""
+    path: str = scope["path"]
+    if path.startswith(f"{base}/"):
+        return path
+    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """Read the body, and no further than shows that it is too long; None if it breaks off.
+
+    The beginning of a form is a form: acted on, it would set the beginning of a password.
+    """
     parts: list[bytes] = []
     length = 0
     more = True
     while more and length <= limit:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         part = message.get("body", b"")
         parts.append(part)
         length += len(part)
-        more = message["type"] == "http.request" and message.get("more_body", False)
+        more = message.get("more_body", False)
     return b"".join(parts)
 
 

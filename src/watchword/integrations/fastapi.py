@@ -8,8 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from watchword.auth import Watchword
-from watchword.engine.handler import refusal_response
-from watchword.errors import APIError, ConfigurationError, CoreError
+from watchword.engine.handler import error_response
+from watchword.errors import (
+    APIError,
+    ConfigurationError,
+    CoreError,
+    StorageUnavailable,
+    WatchwordError,
+)
 from watchword.integrations.asgi import ASGIHandler, to_request
 from watchword.storage.entities import Identity, User
 
@@ -36,9 +42,10 @@ def mount(app: FastAPI, auth: Watchword) -> None:
         )
     app.state.watchword = auth
     handler = ASGIHandler(auth)
-    for path in (auth.options.path, f"{auth.options.path}/{{rest:path}}"):
+    for path in (auth.options.path or "/", f"{auth.options.path}/{{rest:path}}"):
         app.router.routes.append(Route(path, handler, include_in_schema=False))
-    app.add_exception_handler(APIError, _refuse)
+    for error in (APIError, StorageUnavailable):
+        app.add_exception_handler(error, _answer)
 
 
 async def current_session(connection: HTTPConnection) -> Identity | None:
@@ -81,6 +88,6 @@ CurrentUser: TypeAlias = Annotated[User, Depends(require_user)]
 """The user who sends the request; others get a 401."""
 
 
-async def _refuse(_request: Request, error: Exception) -> Response:
-    refusal = refusal_response(cast("APIError", error))  # registered for this class alone
-    return Response(refusal.body, refusal.status, dict(refusal.headers))
+async def _answer(_request: Request, error: Exception) -> Response:
+    answer = error_response(cast("WatchwordError", error))  # registered for such alone
+    return Response(answer.body, answer.status, dict(answer.headers))

@@ -1,8 +1,9 @@
 """WSGI: an application that answers the endpoints, for any server and framework."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from watchword.auth import BlockingWatchword
 from watchword.http.messages import Request
@@ -11,6 +12,8 @@ __all__ = ["WSGIHandler", "to_request"]
 
 Environ: TypeAlias = Mapping[str, Any]
 StartResponse: TypeAlias = Callable[[str, list[tuple[str, str]]], object]
+
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 class WSGIHandler:
@@ -53,12 +56,17 @@ def _headers(environ: Environ) -> Iterable[tuple[str, str]]:
 
 
 def _read(environ: Environ, limit: int) -> bytes:
-    """Read the body, and no further than shows that it is too long."""
+    """Read the body, and no further than shows that it is too long.
+
+    One that breaks off is none at all: the beginning of a form is a form, and acted on it
+    would set the beginning of a password.
+    """
     announced = environ.get("CONTENT_LENGTH") or "0"
-    if not (announced.isascii() and announced.isdecimal()):
+    if not _LENGTH.fullmatch(announced):
         return b""
-    body: bytes = environ["wsgi.input"].read(min(int(announced), limit + 1))
-    return body
+    wanted = min(int(announced), limit + 1)
+    body: bytes = environ["wsgi.input"].read(wanted)
+    return body if len(body) == wanted else b""
 
 
 def _status_line(status: int) -> str:
