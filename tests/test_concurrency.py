@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
+from traceback import walk_stack
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -21,6 +23,7 @@ import pytest
 from watchword.concurrency import (
     Mutex,
     WorkPool,
+    acquire,
     call,
     current_loop,
     current_owner,
@@ -399,6 +402,71 @@ def greet_later(name: str) -> Awaitable[str]:
     return greet_async(name)
 
 
+@pytest.mark.needs_loop
+class TestAcquire:
+    """What has to be given back is never lost on its way to a cancelled caller."""
+
+    async def test_it_arrives(self) -> None:
+        """A caller who waits gets it, and nothing is given back."""
+        returned: list[str] = []
+
+        async def connect() -> str:
+            await asyncio.sleep(0)
+            return "connection"
+
+        async def give_back(it: str) -> None:
+            returned.append(it)
+
+        assert await acquire(connect(), give_back) == "connection"
+        assert returned == []
+
+    @pytest.mark.parametrize("ready", [False, True], ids=["still on its way", "just there"])
+    async def test_a_cancelled_caller_gives_it_back(self, ready: bool) -> None:  # noqa: FBT001
+        """It goes on without the caller, and is given back once, be it there already or not."""
+        arrives: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        returned: list[str] = []
+
+        async def connect() -> str:
+            return await arrives
+
+        async def give_back(it: str) -> None:
+            returned.append(it)
+
+        caller = asyncio.ensure_future(acquire(connect(), give_back))
+        await turns()
+        if ready:
+            arrives.set_result("connection")
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        if not ready:
+            arrives.set_result("connection")
+        await turns()
+
+        assert returned == ["connection"]
+
+    async def test_a_failure_after_the_cancellation_is_silent(self) -> None:
+        """Nothing came, so there is nothing to give back."""
+        arrives: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        returned: list[str] = []
+
+        async def connect() -> str:
+            return await arrives
+
+        async def give_back(it: str) -> None:
+            returned.append(it)
+
+        caller = asyncio.ensure_future(acquire(connect(), give_back))
+        await turns()
+        caller.cancel()
+        arrives.set_exception(OSError("nobody is there"))
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await turns()
+
+        assert returned == []
+
+
 class TestCall:
     """Users pass in what they have."""
 
@@ -497,14 +565,29 @@ class Interrupted(BaseException):
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Callable[[], None]]:
-    """Stop what the main thread waits for."""
+def interrupted_while_waiting(queue: Announcing) -> Iterator[None]:
+    """Stop this thread once it waits in the queue."""
+    stopped = threading.Event()
 
-    def stop(*_: object) -> None:
-        raise Interrupted
+    def stop(_signal: int, frame: FrameType | None) -> None:
+        waits = any(it.f_code is Future.result.__code__ for it, _ in walk_stack(frame))
+        if waits and not stopped.is_set():
+            stopped.set()
+            raise Interrupted
 
+    def knock() -> None:
+        queue.joined.acquire(timeout=PATIENCE)
+        # A signal that comes a moment before the thread waits does not wake it.
+        while not stopped.wait(0.01):
+            signal.pthread_kill(waiting, signal.SIGUSR1)
+
+    waiting = threading.get_ident()
     before = signal.signal(signal.SIGUSR1, stop)
-    yield partial(signal.pthread_kill, threading.get_ident(), signal.SIGUSR1)
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    yield
+    stopped.set()
+    knocking.join()
     signal.signal(signal.SIGUSR1, before)
 
 
@@ -596,22 +679,13 @@ class TestMutex:
 
         await asyncio.wait_for(mutex.acquire(), PATIENCE)
 
-    def test_an_interrupted_thread_is_passed_over(
-        self, mutex: Mutex, queue: Announcing, interrupt: Callable[[], None]
-    ) -> None:
+    @pytest.mark.usefixtures("interrupted_while_waiting")
+    def test_an_interrupted_thread_is_passed_over(self, mutex: Mutex) -> None:
         """A worker that is told to stop while it waits does not get the lock for ever."""
-
-        def interrupt_when_waiting() -> None:
-            queue.joined.acquire(timeout=PATIENCE)
-            interrupt()
-
         run_blocking(mutex.acquire())
-        interrupter = threading.Thread(target=interrupt_when_waiting)
-        interrupter.start()
-
         with pytest.raises(Interrupted):
             run_blocking(mutex.acquire())
-        interrupter.join()
+
         mutex.release()
 
         next_one = threading.Thread(target=lambda: run_blocking(mutex.acquire()), daemon=True)

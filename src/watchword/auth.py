@@ -22,7 +22,7 @@ from watchword.errors import ConfigurationError
 from watchword.http.cookies import CookieAttributes, CookieJar
 from watchword.http.messages import Request, Response
 from watchword.schema import CORE_MODELS, IdType, Naming, resolve_schema
-from watchword.storage.contract import SchemaAdapter
+from watchword.storage.contract import Adapter, SchemaAdapter
 from watchword.storage.entities import Identity, Session, User
 from watchword.storage.hooks import DatabaseHook
 from watchword.storage.store import Store
@@ -88,9 +88,9 @@ class _Joined:
             max_body_size=max_body_size,
         )
         secrets = _secrets(secret)
+        ids = _checked(ids, email_password)
         self.schema = resolve_schema(CORE_MODELS, plugins, naming=naming, ids=ids)
-        self.adapter = adapter_for(database)
-        self._check_adapter()
+        self.adapter = self._usable(adapter_for(database))
         self.store = Store(
             self.adapter,
             self.schema,
@@ -110,8 +110,9 @@ class _Joined:
         )
         self._handler = Handler(self.instance, [*CORE_ENDPOINTS, *plugins])
 
-    def _check_adapter(self) -> None:
-        """Refuse an adapter that this kind of instance cannot use."""
+    def _usable(self, adapter: Adapter) -> Adapter:
+        """Return the adapter, unless this kind of instance cannot use it."""
+        return adapter
 
     @property
     def options(self) -> Options:
@@ -167,14 +168,15 @@ class Watchword(_Joined):
 class BlockingWatchword(_Joined):
     """Authentication for an application without an event loop."""
 
-    def _check_adapter(self) -> None:
-        if self.adapter.capabilities.needs_loop:
+    def _usable(self, adapter: Adapter) -> Adapter:
+        if adapter.capabilities.needs_loop:
             raise ConfigurationError(
-                f"{type(self.adapter).__name__} needs an event loop here, "
+                f"{type(adapter).__name__} needs an event loop here, "
                 "but this instance is blocking.",
                 hint="Use a blocking driver (sqlite, postgresql+psycopg, mysql+pymysql), "
                 "or Watchword instead of BlockingWatchword.",
             )
+        return adapter
 
     def handle(self, request: Request) -> Response:
         """Answer a request to an endpoint; whatever happens, the answer is a response."""
@@ -206,14 +208,23 @@ def _from_environment(variable: str, argument: str) -> str:
     return value
 
 
+def _checked(ids: IdType, options: EmailPassword | None) -> IdType:
+    if options is not None and not options.signs_in_at_sign_up and ids == "bigint":
+        raise ConfigurationError(
+            "With integer ids a sign-up tells whether the address was known: nobody can invent "
+            "the number that the database would have given.",
+            hint='Use ids="uuid" or ids="string", or let sign-ups sign in.',
+        )
+    return ids
+
+
 def _secrets(given: str | Sequence[str] | None) -> tuple[str, ...]:
     if given is None:
         given = _from_environment(_SECRET_VARIABLE, "secret")
     secrets = (given,) if isinstance(given, str) else tuple(given)
     if not secrets:
         raise ConfigurationError("There is no secret.", hint="`watchword secret` makes one.")
-    for secret in secrets:
-        check_secret(secret)
+    check_secret(secrets[0])  # a weak one may stand behind it, to be rotated away
     return secrets
 
 

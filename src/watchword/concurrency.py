@@ -24,6 +24,7 @@ from watchword.errors import ConfigurationError, Overloaded
 __all__ = [
     "Mutex",
     "WorkPool",
+    "acquire",
     "call",
     "current_loop",
     "current_owner",
@@ -174,6 +175,31 @@ async def finish(coroutine: Coroutine[Any, Any, T]) -> T:
     if not task.cancelled():
         task.exception()  # seen: the cancellation is what the caller has to know
     raise cancellation
+
+
+async def acquire(
+    coroutine: Coroutine[Any, Any, T], give_back: Callable[[T], Coroutine[Any, Any, None]]
+) -> T:
+    """Wait for something that has to be given back, such as a connection, under a loop.
+
+    A cancelled caller waits no longer; what comes after that is given back at once, so it is
+    never lost on its way.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        # Held by the callbacks of what it waits for, until it has ended.
+        asyncio.ensure_future(_return(task, give_back))  # noqa: RUF006 - the line above
+        raise
+
+
+async def _return(
+    task: asyncio.Future[T], give_back: Callable[[T], Coroutine[Any, Any, None]]
+) -> None:
+    await asyncio.wait([task])
+    if not task.cancelled() and task.exception() is None:
+        await give_back(task.result())
 
 
 async def sleep(seconds: float) -> None:

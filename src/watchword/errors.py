@@ -193,7 +193,6 @@ class CoreError(ErrorCode):
     USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL = 422, "User already exists. Use another email."
     FAILED_TO_CREATE_USER = 422, "Failed to create user"
     FAILED_TO_CREATE_SESSION = 400, "Failed to create session"
-    FAILED_TO_GET_SESSION = 500, "Failed to get session"
     METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED = (
         405,
         "POST method requires deferSessionRefresh to be enabled in session config",
@@ -204,7 +203,8 @@ class APIError(WatchwordError):
     """A refusal that becomes the response.
 
     Args:
-        code: The refusal; its status and sentence are used unless others are given.
+        code: The refusal; its status and sentence are used unless others are given. The wire
+            has a few without one: see `bare`.
         status: Another status, where the wire uses one code with several.
         message: Another sentence, where it names what was wrong.
         headers: Sent with the answer.
@@ -218,8 +218,16 @@ class APIError(WatchwordError):
         message: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.code = code
+        self.code: ErrorCode | None = code
         self.status = code.status if status is None else status
         self.message = code.message if message is None else message
         self.headers = dict(headers or {})
         super().__init__(f"{self.status} {code.name}: {self.message}")
+
+    @classmethod
+    def bare(cls, status: int, message: str) -> "APIError":
+        """Return a refusal with a sentence and no code."""
+        refusal = cls(CoreError.BAD_REQUEST, status=status, message=message)
+        refusal.code = None
+        refusal.args = (f"{status}: {message}",)
+        return refusal

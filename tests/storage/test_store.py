@@ -97,7 +97,7 @@ async def test_a_change_is_dated(store, clock):
 
 async def test_an_imagined_row_looks_like_a_real_one_and_is_none(store, rows):
     """With every field, id and defaults."""
-    imagined = store.imagine("ticket", {"label": "a"})
+    imagined = await store.imagine("ticket", {"label": "a"})
     real = await store.create("ticket", {"label": "a"})
 
     assert {name: type(value) for name, value in imagined.items()} == {

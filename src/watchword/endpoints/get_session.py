@@ -17,7 +17,7 @@ __all__ = ["GetSession"]
 class GetSessionQuery(Body, frozen=True):
     """How the session is to be read."""
 
-    disable_refresh: str | UnsetType = UNSET
+    disable_refresh: str | list[str] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ class SignUp(Plugin):
         except UniqueViolation as error:
             if not _is_about_the_address(error):
                 raise
-            user = ctx.store.imagine("user", body.user)
+            user = await ctx.store.imagine("user", body.user)
         except OperationRefused as error:
             raise _hook_refusal(error) from error
         return {"token": None, "user": ctx.output.user(user)}

@@ -112,7 +112,9 @@ def _busy(retry_after: int) -> Response:
 
 
 def _refusal(refusal: APIError) -> Response:
-    body = {"message": refusal.message, "code": refusal.code.name}
+    body = {"message": refusal.message}
+    if refusal.code is not None:
+        body["code"] = refusal.code.name
     response = Response.json(body, status=refusal.status)
     for name, value in refusal.headers.items():
         response.add_header(name, value)

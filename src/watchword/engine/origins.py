@@ -100,7 +100,7 @@ class OriginGuard:
 
     def _check_target(self, target: object, code: CoreError, label: str) -> None:
         if not isinstance(target, str):
-            raise APIError(code, status=400, message=f"Invalid {label}: expected a string")
+            raise APIError.bare(400, f"Invalid {label}: expected a string")
         if target.startswith("/"):
             if _UNSAFE_RELATIVE.search(target):
                 raise APIError(code)

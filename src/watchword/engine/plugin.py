@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from watchword.engine.endpoint import Endpoint, collect
-from watchword.errors import ErrorCode
+from watchword.errors import ConfigurationError, ErrorCode
 from watchword.schema import Field, Model
 from watchword.storage.hooks import DatabaseHook
 
@@ -28,6 +28,13 @@ class Plugin:
     """Fields that it adds to models of others, by model and name."""
     database_hooks: ClassVar[Sequence[DatabaseHook]] = ()
     """What it does around writes."""
+
+    def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "id"):
+            raise ConfigurationError(
+                f"The plugin {cls.__name__} has no id.",
+                hint='Give its class one: id = "my-plugin".',
+            )
 
     def endpoints(self) -> Iterator[Endpoint]:
         """Return its routes."""

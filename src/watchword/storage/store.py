@@ -146,13 +146,18 @@ class Store:
         await self._after(model, "create", record)
         return record
 
-    def imagine(self, model: str, data: Mapping[str, Any]) -> Record:
+    async def imagine(self, model: str, data: Mapping[str, Any]) -> Record:
         """Return the row that `create` would write, and write nothing.
 
-        Lets an answer about a row that must not be told of look like any other.
+        Lets an answer about a row that must not be told of look like any other; hooks before
+        the write run as they would.
+
+        Raises:
+            OperationRefused: A hook refused.
         """
-        row = self._new_row(model, data)
-        return {**dict.fromkeys(self.schema.require_model(model).fields), **row}
+        data = await self._hooks.before(model, "create", data)
+        fields = self.schema.require_model(model).fields
+        return {**dict.fromkeys(fields), **self._new_row(model, data)}
 
     async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
         """Change one row that matches, in one atomic step, and return it; None if none does."""

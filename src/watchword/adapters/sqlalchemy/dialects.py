@@ -24,7 +24,6 @@ __all__ = [
     "engine_options",
     "hold_schema_lock",
     "locks_one_table",
-    "must_finish_connecting",
     "ping",
     "prepare_connection",
     "sorted_by",
@@ -62,6 +61,8 @@ def engine_options(url: URL) -> Mapping[str, Any]:
         # One statement is one transaction; what is more says BEGIN and COMMIT itself.
         "isolation_level": "AUTOCOMMIT",
         "skip_autocommit_rollback": True,
+        # What could be logged with an error is e-mail addresses and password hashes.
+        "hide_parameters": True,
         # Connections above pool_size would be opened and closed for each use.
         "pool_size": _CONNECTIONS,
         "max_overflow": 0,
@@ -112,15 +113,6 @@ def begin(connection: Connection) -> None:
     """Begin a transaction; on SQLite as a writer, since a reader could not become one."""
     immediate = " IMMEDIATE" if connection.dialect.name == "sqlite" else ""
     connection.exec_driver_sql(f"BEGIN{immediate}")
-
-
-def must_finish_connecting(dialect: Dialect) -> bool:
-    """Tell whether a connection is lost if the wait for it is cancelled.
-
-    aiosqlite opens files in a thread that nobody stops; with servers the wait, which can be
-    long, ends with its task.
-    """
-    return dialect.name == "sqlite"
 
 
 def begin_joined(connection: Connection) -> None:

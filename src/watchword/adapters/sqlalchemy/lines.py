@@ -10,8 +10,7 @@ from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from watchword.adapters.sqlalchemy.dialects import must_finish_connecting
-from watchword.concurrency import finish, offload, offload_at_once
+from watchword.concurrency import acquire, finish, offload, offload_at_once
 
 __all__ = ["AsyncLine", "BlockingLine", "Line", "NotFetchedError", "Work"]
 
@@ -91,11 +90,7 @@ class AsyncLine:
 
     async def open(self, keep: Keep) -> None:
         """Take a connection from the pool."""
-        engine = self._engine()
-        if must_finish_connecting(engine.dialect):
-            await finish(_connect(engine, keep))
-        else:
-            await _connect(engine, keep)
+        keep(await acquire(_connect(self._engine()), _close))
 
     async def call(self, connection: AsyncConnection, work: Work[T]) -> T:
         """Run work on a connection, to its end even if the caller is cancelled."""
@@ -103,10 +98,7 @@ class AsyncLine:
 
     async def once(self, work: Work[T]) -> T:
         """Open, work and give back, in one go."""
-        engine = self._engine()
-        if must_finish_connecting(engine.dialect):
-            return await finish(_connect_and_work(engine, work))
-        connection = await engine.connect()
+        connection = await acquire(_connect(self._engine()), _close)
         return await finish(_work_and_close(connection, work))
 
     async def give_back(self, connection: AsyncConnection) -> None:
@@ -114,12 +106,8 @@ class AsyncLine:
         await finish(_close(connection))
 
 
-async def _connect(engine: AsyncEngine, keep: Keep) -> None:
-    keep(await engine.connect())
-
-
-async def _connect_and_work(engine: AsyncEngine, work: Work[T]) -> T:
-    return await _work_and_close(await engine.connect(), work)
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
 
 
 async def _work_and_close(connection: AsyncConnection, work: Work[T]) -> T:
