@@ -1,0 +1,34 @@
+"""All commands, and how each tells of a mistake: a sentence, a hint and an exit code."""
+
+import click
+
+from watchword.cli.console import Unable, complain
+from watchword.cli.dev import dev
+from watchword.cli.secret import secret
+from watchword.errors import ConfigurationError
+
+__all__ = ["watchword"]
+
+
+class _Commands(click.Group):
+    """A group whose commands may raise; nobody sees a traceback for a mistake of theirs."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            complain(error.message, hint=error.hint)
+            ctx.exit(2)
+        except Unable as error:
+            complain(error.message, hint=error.hint)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands)
+@click.version_option(package_name="watchword", message="watchword %(version)s")
+def watchword() -> None:
+    """Authentication for Python applications."""
+
+
+watchword.add_command(dev)
+watchword.add_command(secret)

@@ -1,0 +1,26 @@
+"""What an extra of the package brings; missing, it is a sentence and no traceback."""
+
+from importlib import import_module
+from typing import Any
+
+from watchword.errors import ConfigurationError
+
+__all__ = ["require_module"]
+
+
+def require_module(name: str) -> Any:
+    """Return a module that comes with the extra `dev`, or that needs one that does.
+
+    Raises:
+        ConfigurationError: It is not installed; the hint says how to.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        if missing.startswith("watchword"):
+            raise
+        raise ConfigurationError(
+            f"This command needs {missing}, which is not installed.",
+            hint='pip install "watchword[dev]"',
+        ) from error

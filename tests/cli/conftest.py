@@ -1,0 +1,229 @@
+"""The demo as a value and as a process, and somebody who visits it."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+import pytest
+
+from watchword import EmailPassword
+from watchword.adapters.memory import MemoryAdapter
+from watchword.cli.demo_app import DemoSite
+from watchword.http.messages import Request
+
+COMMAND: Final = (sys.executable, "-m", "watchword")
+ORIGIN: Final = "http://localhost:8000"
+# A start takes about a second; a machine under load gets this many.
+PATIENCE: Final = 60
+
+
+def environment() -> dict[str, str]:
+    """What a command sees: nothing that a developer has set for an application of theirs."""
+    return {name: it for name, it in os.environ.items() if not name.startswith("WATCHWORD_")}
+
+
+# --- a server of its own ---------------------------------------------------------------
+
+
+@dataclass
+class DevServer:
+    """A running `watchword dev`."""
+
+    process: subprocess.Popen[str]
+    output: str
+    errors: Path
+
+    @property
+    def url(self) -> str:
+        """Where it runs, as it says."""
+        return re.search(r"runs at (\S+)", self.output)[1]
+
+    @property
+    def port(self) -> str:
+        """The port of it."""
+        return self.url.rpartition(":")[2]
+
+    def end(self, signal: int) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(signal)
+        self.output += self.process.stdout.read()
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def start_server(tmp_path) -> Iterator[Callable[..., DevServer]]:
+    """Start servers that are killed at the test's end; each on a free port, if none is given."""
+    started: list[DevServer] = []
+
+    def start(*options: str) -> DevServer:
+        errors = tmp_path / f"errors-{len(started)}.txt"
+        with errors.open("w", encoding="utf-8") as stderr:
+            process = subprocess.Popen(
+                [*COMMAND, "dev", *(options or ("--port", "0"))],
+                cwd=tmp_path,
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        server = DevServer(process, "", errors)
+        started.append(server)
+        server.output = first_lines(process)
+        if "Ctrl-C" not in server.output:
+            pytest.fail(f"watchword dev did not start: {errors.read_text('utf-8')}")
+        return server
+
+    yield start
+    for server in started:
+        server.process.kill()
+        server.process.wait()
+        server.process.stdout.close()
+
+
+def first_lines(process: subprocess.Popen[str]) -> str:
+    """Read what a server says when it starts, or all it says if it ends."""
+    late = threading.Timer(PATIENCE, process.kill)
+    late.start()
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Ctrl-C" in line:
+            break
+    late.cancel()
+    return "".join(lines)
+
+
+# --- the pages, without a server -------------------------------------------------------
+
+
+@pytest.fixture
+def new_site(clock, cheap_passwords) -> Callable[..., DemoSite]:
+    """Make demos: in memory, or on an adapter."""
+
+    def new_site(adapter: object = None) -> DemoSite:
+        return DemoSite(
+            adapter or MemoryAdapter(),
+            secret="a-secret-for-the-demo-0123456789",
+            base_url=ORIGIN,
+            email_password=EmailPassword(),
+            passwords=cheap_passwords,
+            clock=clock,
+        )
+
+    return new_site
+
+
+@dataclass(frozen=True)
+class Page:
+    """A response as a browser sees it."""
+
+    status: int
+    headers: Mapping[str, str]
+    html: str
+
+    @property
+    def location(self) -> str | None:
+        """Where it leads."""
+        return self.headers.get("location")
+
+    @property
+    def title(self) -> str:
+        """The window's title."""
+        return unescape(re.search("<title>(.*)</title>", self.html)[1])
+
+    @property
+    def text(self) -> str:
+        """What is read, without markup."""
+        return unescape(re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", self.html)))
+
+    @property
+    def alert(self) -> str | None:
+        """What is announced at once."""
+        found = re.search(r'<p [^>]*role="alert"[^>]*>([^<]*)</p>', self.html)
+        return None if found is None else unescape(found[1])
+
+    def input(self, name: str) -> dict[str, str]:
+        """The attributes of a field."""
+        [tag] = re.findall(rf'<input id="{name}"[^>]*>', self.html)
+        return {key: unescape(value) for key, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
+
+    @property
+    def wrong_fields(self) -> set[str]:
+        """The fields that are marked as wrong, each described by the alert."""
+        names = re.findall(r'<input id="(\w+)"', self.html)
+        wrong = {name for name in names if self.input(name)["aria-invalid"] == "true"}
+        described = {
+            name for name in names if "problem" in self.input(name)["aria-describedby"].split()
+        }
+        assert wrong == described
+        return wrong
+
+
+@dataclass
+class Visitor:
+    """A browser without scripts: it follows no redirect by itself."""
+
+    site: DemoSite
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    async def get(self, path: str, **headers: str) -> Page:
+        """Open a page."""
+        return await self._send("GET", path, b"", headers)
+
+    async def submit(self, path: str, fields: Mapping[str, str] | bytes = b"", **headers) -> Page:
+        """Submit a form of the page."""
+        body = fields if isinstance(fields, bytes) else urlencode(fields).encode()
+        given = {"origin": ORIGIN, "content-type": "application/x-www-form-urlencoded", **headers}
+        return await self._send("POST", path, body, given)
+
+    async def sign_up(self, **changes: str) -> Page:
+        """Sign Ada up, or somebody else."""
+        return await self.submit("/sign-up", {**ADA, **changes})
+
+    async def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Page:
+        if self.cookies:
+            pairs = (f"{name}={value}" for name, value in self.cookies.items())
+            headers = {**headers, "cookie": "; ".join(pairs)}
+        path, _, query = path.partition("?")
+        answer = await self.site.handle(
+            Request(
+                method=method,
+                path=path,
+                query_string=query,
+                headers=tuple((name.replace("_", "-"), it) for name, it in headers.items()),
+                body=body,
+            )
+        )
+        for name, value in answer.headers:
+            if name == "set-cookie":
+                self._keep(value)
+        return Page(answer.status, dict(answer.headers), answer.body.decode())
+
+    def _keep(self, cookie: str) -> None:
+        name, _, value = cookie.partition(";")[0].partition("=")
+        self.cookies[name] = value
+        if "Max-Age=0" in cookie:
+            del self.cookies[name]
+
+
+ADA: Final = {"name": "Ada", "email": "ada@example.org", "password": "difference-engine"}
+
+
+@pytest.fixture
+def visitor(new_site) -> Visitor:
+    """Somebody who was never here."""
+    return Visitor(new_site())
+
+
+@pytest.fixture
+def new_visitor() -> type[Visitor]:
+    """Send visitors to any demo."""
+    return Visitor
