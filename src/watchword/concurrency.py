@@ -26,6 +26,7 @@ __all__ = [
     "WorkPool",
     "acquire",
     "call",
+    "complete",
     "current_loop",
     "current_owner",
     "finish",
@@ -33,6 +34,7 @@ __all__ = [
     "offload_at_once",
     "run_blocking",
     "sleep",
+    "start_on",
 ]
 
 P = ParamSpec("P")
@@ -175,6 +177,37 @@ async def finish(coroutine: Coroutine[Any, Any, T]) -> T:
     if not task.cancelled():
         task.exception()  # seen: the cancellation is what the caller has to know
     raise cancellation
+
+
+async def complete(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end and return its result, cancelled or not.
+
+    Unlike `finish`, which raises it, a cancellation that comes meanwhile waits for the
+    caller's next wait: the caller learns first what was done.
+    """
+    if current_loop() is None:
+        return await coroutine
+    task = asyncio.ensure_future(coroutine)
+    try:
+        await finish(_ended(task))
+    except asyncio.CancelledError:
+        caller = asyncio.current_task()
+        if caller is not None:
+            # Counted once, as asyncio.timeout() expects of one cancellation.
+            caller.uncancel()
+            caller.cancel()
+    return task.result()
+
+
+async def _ended(task: asyncio.Future[Any]) -> None:
+    await asyncio.wait([task])
+
+
+def start_on(loop: object, coroutine: Coroutine[Any, Any, None]) -> None:
+    """Start a coroutine on a loop of `current_loop`, from any thread, and do not wait."""
+    if not isinstance(loop, asyncio.AbstractEventLoop):
+        raise TypeError(f"{type(loop).__name__} is no event loop")
+    asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
 async def acquire(

@@ -243,6 +243,7 @@ def test_a_narrow_window_shows_everything(server, open_window, scheme):
     widths = [page.evaluate(width)]
     fill_in(page, long, "Create account")
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.wait_for_load_state()  # the style sheet is there, too
     widths.append(page.evaluate(width))
 
     assert widths == [320, 320]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from watchword.clock import Clock, utc_now
-from watchword.concurrency import call, sleep
+from watchword.concurrency import call, finish, sleep
 from watchword.crypto.tokens import digest
 from watchword.errors import ConfigurationError, InvalidValue, StorageUnavailable
 from watchword.schema import NOW, Field, Model, Schema
@@ -202,14 +202,14 @@ class Store:
         if not self._hooks.concern(model, "delete"):
             return await self._consume(model, condition)
         async with self.transaction():
-            row = await self.adapter.find_one(model, condition)
-            if row is None:
-                return None
-            await self._hooks.before(model, "delete", row)
-            gone = await self._consume(model, condition & (F.id == row["id"]))
-            if gone is not None:
-                await self._after(model, "delete", gone)
-            return gone
+            # Who loses a row to another caller looks for the next one.
+            while (row := await self.adapter.find_one(model, condition, lock=True)) is not None:
+                await self._hooks.before(model, "delete", row)
+                gone = await self._consume(model, condition & (F.id == row["id"]))
+                if gone is not None:
+                    await self._after(model, "delete", gone)
+                    return gone
+            return None
 
     async def _consume(self, model: str, condition: Where) -> Record | None:
         if isinstance(self.adapter, ConsumingAdapter):
@@ -248,7 +248,7 @@ class Store:
             async with self._adapter_transaction():
                 yield
         if outer is None:
-            await unit.run()
+            await finish(unit.run())
         else:
             outer.take_over(unit)
 
@@ -295,8 +295,12 @@ class Store:
                 hint="Use store.transaction() instead.",
             )
         with Unit(self) as unit:
-            async with self.adapter.using(session, committed=unit.run, undone=unit.drop):
-                yield unit
+            try:
+                async with self.adapter.using(session, committed=unit.run, undone=unit.drop):
+                    yield unit
+            except BaseException:
+                unit.drop()
+                raise
 
     async def after_commit(self, work: Work) -> None:
         """Do something when the open transaction is committed; at once if there is none."""
@@ -306,7 +310,7 @@ class Store:
             return
         alone = Unit(self)
         alone.add(work)
-        await alone.run()
+        await finish(alone.run())
 
     def _adapter_transaction(self) -> AbstractAsyncContextManager[None]:
         if isinstance(self.adapter, TransactionalAdapter):

@@ -14,8 +14,11 @@ from watchword.schema import Field, FieldType
 __all__ = ["accepted", "holds_integer_id"]
 
 _INTEGER_BITS: Final[Mapping[FieldType, int]] = {"integer": 32, "bigint": 64}
-# Deeper JSON overflows the stack of parsers that other readers of the database use.
-_JSON_DEPTH: Final = 64
+# MariaDB takes no deeper JSON.
+_JSON_DEPTH: Final = 31
+_JSON_INTEGERS: Final = 1 << 63
+# From here on a database may read an integral float back as an integer.
+_JSON_FLOATS: Final = 1e15
 _ID_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 
 
@@ -141,10 +144,12 @@ def _json(field: Field, value: Any, depth: int = 0) -> Any:
     if depth > _JSON_DEPTH:
         raise _Refused(f"is nested deeper than {_JSON_DEPTH} levels")
     match value:
-        case None | bool() | int():
+        case None | bool():
             return value
+        case int():
+            return _json_integer(value)
         case float() if math.isfinite(value):
-            return value
+            return _json_integer(int(value)) if abs(value) >= _JSON_FLOATS else value
         case str():
             return _text(field, value)
         case list() | tuple():
@@ -153,6 +158,12 @@ def _json(field: Field, value: Any, depth: int = 0) -> Any:
             return {_text(field, key): _json(field, it, depth + 1) for key, it in value.items()}
         case _:
             raise _Refused(f"holds a {type(value).__name__}, which is no JSON")
+
+
+def _json_integer(value: int) -> int:
+    if not -_JSON_INTEGERS <= value < _JSON_INTEGERS:
+        raise _Refused("holds a number beyond 64 bits, which not every database keeps")
+    return value
 
 
 _ACCEPT: Final[Mapping[FieldType, Callable[[Field, Any], Any]]] = {

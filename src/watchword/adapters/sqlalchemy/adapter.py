@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult
 
 from watchword.adapters.sqlalchemy import statements
-from watchword.adapters.sqlalchemy.dialects import hold_schema_lock
+from watchword.adapters.sqlalchemy.dialects import makes_tables_in_a_transaction, schema_lock
 from watchword.adapters.sqlalchemy.engines import Database, open_source
 from watchword.adapters.sqlalchemy.gate import Gate
 from watchword.adapters.sqlalchemy.joining import application_connection
@@ -248,7 +248,8 @@ class SQLAlchemyAdapter:
         undone: Callable[[], object],
     ) -> AsyncIterator[None]:
         """Let the calls of this task, or thread, work in the application's transaction."""
-        line, connection = await application_connection(session, committed, undone)
+        with self._translated("transaction"):
+            line, connection = await application_connection(session, committed, undone)
         async with self._gate.joined_to(line, connection):
             yield
 
@@ -257,13 +258,11 @@ class SQLAlchemyAdapter:
         metadata = Tables(schema).metadata
 
         def run(connection: Connection) -> None:
-            release = hold_schema_lock(connection)
-            try:
+            with schema_lock(connection):
                 metadata.create_all(connection)
-            finally:
-                release()
 
-        await self._gate.write("schema", run)
+        self._gate.check_alone()
+        await self._gate.write("schema", run, whole=makes_tables_in_a_transaction)
 
     def _checked(self, model: str, where: Where | None) -> ModelTable:
         it = self._tables.require(model)

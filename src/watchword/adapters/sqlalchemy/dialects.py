@@ -1,7 +1,8 @@
 """What differs between SQL databases; nothing else in this package names one."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.storage.query import Operator
 
 __all__ = [
@@ -22,10 +24,12 @@ __all__ = [
     "begin_joined",
     "compare_text",
     "engine_options",
-    "hold_schema_lock",
     "locks_one_table",
+    "makes_tables_in_a_transaction",
     "ping",
     "prepare_connection",
+    "roll_back",
+    "schema_lock",
     "sorted_by",
     "text_collation",
 ]
@@ -35,8 +39,20 @@ _MYSQL: Final = frozenset({"mysql", "mariadb"})
 _SQLITE_PATIENCE: Final = 30.0
 # For each process, and event loop; opened when needed. 15 is SQLAlchemy's own total.
 _CONNECTIONS: Final = 15
-_SCHEMA_LOCK: Final = "watchword_schema"
-_SCHEMA_LOCK_NUMBER: Final = 0x7761746368776F72  # the same name, as PostgreSQL wants it
+# The number says "watchwor"; a server's answer of 0 means that it was not had in time.
+_POSTGRESQL_LOCK: Final = (
+    "SELECT pg_advisory_lock(8601401962404572018)",
+    "SELECT pg_advisory_unlock(8601401962404572018)",
+)
+_MYSQL_LOCK: Final = (
+    "SELECT COALESCE(GET_LOCK('watchword_schema', 60), 0)",
+    "SELECT RELEASE_LOCK('watchword_schema')",
+)
+_SCHEMA_LOCKS: Final = {
+    "postgresql": _POSTGRESQL_LOCK,
+    "mysql": _MYSQL_LOCK,
+    "mariadb": _MYSQL_LOCK,
+}
 
 
 def text_collation(dialect: Dialect) -> str | None:
@@ -86,11 +102,11 @@ def prepare_connection(connection: Connection) -> None:
     """Set up a driver's connection on its first use, also one of the application's engine."""
     if connection.dialect.name != "sqlite" or "watchword" in connection.info:
         return
-    connection.info["watchword"] = True
     for pragma in ("foreign_keys = ON", f"busy_timeout = {int(_SQLITE_PATIENCE * 1000)}"):
         connection.exec_driver_sql(f"PRAGMA {pragma}")
     if connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete":
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    connection.info["watchword"] = True
 
 
 def ping(connection: Connection) -> None:
@@ -122,28 +138,51 @@ def begin_joined(connection: Connection) -> None:
     commit when it is released.
     """
     if connection.dialect.name == "sqlite":
-        driver_connection: Any = connection.connection.driver_connection
-        if not driver_connection.in_transaction:
+        if not _is_in_transaction(connection):
             prepare_connection(connection)
             begin(connection)
+        elif not connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
+            raise ConfigurationError(
+                "The session has written without foreign keys; references would break.",
+                hint="Join the session before its first write, or switch them on when the "
+                "engine connects.",
+            )
 
 
-def hold_schema_lock(connection: Connection) -> Callable[[], None]:
-    """Wait until no other process changes the schema; return what ends the hold."""
-    match connection.dialect.name:
-        case "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_lock({_SCHEMA_LOCK_NUMBER})"))
-            return lambda: _run(connection, f"SELECT pg_advisory_unlock({_SCHEMA_LOCK_NUMBER})")
-        case "mysql" | "mariadb":
-            connection.execute(text(f"SELECT GET_LOCK('{_SCHEMA_LOCK}', 60)"))
-            return lambda: _run(connection, f"SELECT RELEASE_LOCK('{_SCHEMA_LOCK}')")
-        case _:
-            begin(connection)
-            return lambda: _run(connection, "COMMIT")
+def roll_back(connection: Connection) -> None:
+    """Roll back; SQLite may have done so, or not have begun, and then refuses to."""
+    if connection.dialect.name != "sqlite" or _is_in_transaction(connection):
+        connection.exec_driver_sql("ROLLBACK")
 
 
-def _run(connection: Connection, statement: str) -> None:
-    connection.exec_driver_sql(statement)
+def _is_in_transaction(connection: Connection) -> bool:
+    driver_connection: Any = connection.connection.driver_connection
+    return bool(driver_connection.in_transaction)
+
+
+def makes_tables_in_a_transaction(connection: Connection) -> bool:
+    """Tell whether making tables is best one transaction; elsewhere a lock guards it."""
+    return connection.dialect.name == "sqlite"
+
+
+@contextmanager
+def schema_lock(connection: Connection) -> Iterator[None]:
+    """Keep other processes from changing the schema; on SQLite the transaction does.
+
+    Raises:
+        StorageUnavailable: Another one does not come to an end.
+    """
+    locks = _SCHEMA_LOCKS.get(connection.dialect.name)
+    if locks is None:
+        yield
+        return
+    lock, unlock = locks
+    if connection.execute(text(lock)).scalar() == 0:
+        raise StorageUnavailable("Another process is changing the schema.", retryable=True)
+    try:
+        yield
+    finally:
+        connection.execute(text(unlock))
 
 
 # --- expressions -------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """What an adapter can be made from: a URL, an engine, or a session factory."""
 
-import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import sessionmaker
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from watchword.adapters.sqlalchemy.dialects import engine_options
 from watchword.adapters.sqlalchemy.lines import AsyncLine, BlockingLine, Line
@@ -71,6 +71,13 @@ async def _leave_open() -> None:
 
 
 def _from_engine(engine: Engine | AsyncEngine) -> Source:
+    if isinstance(engine.pool, StaticPool | SingletonThreadPool):
+        raise ConfigurationError(
+            f"With a {type(engine.pool).__name__} tasks or threads get into each other's "
+            "transactions, or see a database each.",
+            hint="Pass the URL, or make the engine with poolclass=QueuePool "
+            "(AsyncAdaptedQueuePool), pool_size=1 and max_overflow=0.",
+        )
     if isinstance(engine, AsyncEngine):
         ours = engine.execution_options(isolation_level="AUTOCOMMIT")
         return Source(AsyncLine(lambda: ours), _leave_open)
@@ -121,7 +128,7 @@ class _EnginePerLoop:
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._engines: weakref.WeakKeyDictionary[Any, AsyncEngine] = weakref.WeakKeyDictionary()
+        self._engines: dict[Any, AsyncEngine] = {}
 
     def current(self) -> AsyncEngine:
         """Return the running loop's engine, made at its first use."""
@@ -132,11 +139,17 @@ class _EnginePerLoop:
                 hint="Use a blocking driver: sqlite, postgresql+psycopg or mysql+pymysql.",
             )
         if loop not in self._engines:
+            self._forget_ended_loops()
             self._engines[loop] = create_async_engine(self._url, **engine_options(self._url))
         return self._engines[loop]
 
+    def _forget_ended_loops(self) -> None:
+        """Let go of connections that nobody can use or close any more."""
+        for loop in [it for it in self._engines if it.is_closed()]:
+            self._engines.pop(loop).sync_engine.dispose(close=False)
+
     async def close(self) -> None:
-        """Close the running loop's engine; those of ended loops went with them."""
+        """Close the running loop's engine."""
         engine = self._engines.pop(current_loop(), None)
         if engine is not None:
             await engine.dispose()

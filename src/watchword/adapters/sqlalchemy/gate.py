@@ -15,12 +15,23 @@ from typing import Any, Final, TypeAlias, TypeVar
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from watchword.adapters.sqlalchemy.dialects import begin, begin_joined, ping, prepare_connection
+from watchword.adapters.sqlalchemy.dialects import (
+    begin,
+    begin_joined,
+    ping,
+    prepare_connection,
+    roll_back,
+)
 from watchword.adapters.sqlalchemy.lines import Line, NotFetchedError, Work
 from watchword.adapters.sqlalchemy.prepared import PreparedRead
 from watchword.adapters.sqlalchemy.violations import is_disconnect
-from watchword.concurrency import current_owner, sleep
-from watchword.errors import StorageError, StorageUnavailable, TransactionEnded
+from watchword.concurrency import complete, current_owner, sleep
+from watchword.errors import (
+    ConfigurationError,
+    StorageError,
+    StorageUnavailable,
+    TransactionEnded,
+)
 from watchword.storage.contract import Record
 from watchword.storage.query import Where
 
@@ -72,6 +83,17 @@ class Gate:
             row = await self._line.fetch_row(prepared.sql, prepared.arguments(where))
         return None if row is None else prepared.record(row)
 
+    def check_alone(self) -> None:
+        """Refuse what a database commits by itself, whatever is open around it.
+
+        Raises:
+            ConfigurationError: A transaction is open here.
+        """
+        if self._joined() is not None:
+            raise ConfigurationError(
+                "Tables cannot be made inside a transaction.", hint="Make them before it begins."
+            )
+
     async def write(
         self, model: str, work: Work[T], *, whole: Callable[[Connection], bool] = lambda _: False
     ) -> T:
@@ -120,7 +142,8 @@ class Gate:
     async def joined_to(self, line: Line, connection: Any) -> AsyncIterator[None]:
         """Work on a connection of the application's, in a savepoint of its transaction."""
         transaction = _Transaction(self, line, self._translated, connection)
-        await line.call(connection, begin_joined)
+        with self._translated("transaction"):
+            await line.call(connection, begin_joined)
         async with transaction.ambient(), transaction.savepoint():
             yield
 
@@ -179,7 +202,7 @@ def _in_transaction(connection: Connection, work: Work[T], sent: _Sent) -> T:
 def _undo(connection: Connection) -> None:
     """Roll back; a connection that cannot is not used again."""
     try:
-        connection.exec_driver_sql("ROLLBACK")
+        roll_back(connection)
     except SQLAlchemyError:
         connection.invalidate()
 
@@ -269,9 +292,10 @@ class _Transaction:
             return
         try:
             with self._translated("transaction"):
-                await self._line.call(self._connection, _commit)
+                # A cancellation waits: who asks for the end of a transaction has to learn it.
+                await complete(self._line.call(self._connection, _commit))
         finally:
-            await self._give_back()
+            await complete(self._give_back())
 
     async def roll_back(self) -> None:
         """Undo everything."""
@@ -297,13 +321,14 @@ class _Transaction:
             if self._failed:
                 await self._roll_back_to(name, None)
                 raise TransactionEnded
-            await self.run("transaction", _release(name))
+            await complete(self.run("transaction", _release(name)))
         finally:
             self._depth -= 1
 
     async def _roll_back_to(self, name: str, error: BaseException | None) -> None:
         """Undo to the savepoint; what the database undid altogether stays failed."""
-        if isinstance(error, StorageUnavailable) or self._connection is None:
+        undone_altogether = self._failed and isinstance(error, StorageUnavailable)
+        if undone_altogether or self._connection is None:
             return
         try:
             await self._line.call(self._connection, _back_to(name))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.util import await_only
 
 from watchword.adapters.sqlalchemy.lines import AsyncLine, BlockingLine, Line
-from watchword.concurrency import offload, run_blocking
+from watchword.concurrency import current_loop, offload, run_blocking, start_on
 from watchword.errors import ConfigurationError
 
 __all__ = ["application_connection"]
@@ -35,7 +35,7 @@ async def application_connection(
             return AsyncLine(_no_engine), connection
         case Session():
             begun = await offload(session.connection)
-            _follow(session, lambda: run_blocking(_coroutine(committed)), undone)
+            _follow(session, _started(committed, current_loop()), undone)
             return BlockingLine(_no_engine), begun
         case AsyncConnection():
             return AsyncLine(_no_engine), session
@@ -51,6 +51,13 @@ async def _coroutine(committed: Committed) -> None:
     await committed()
 
 
+def _started(committed: Committed, loop: object | None) -> Callable[[], None]:
+    """Return what does the work after a blocking commit, on the loop if there is one."""
+    if loop is None:
+        return lambda: run_blocking(_coroutine(committed))
+    return lambda: start_on(loop, _coroutine(committed))
+
+
 def _no_engine() -> Any:
     raise AssertionError  # pragma: no cover - a joined connection is not opened by us
 
@@ -60,13 +67,14 @@ def _no_engine() -> Any:
 _KEY: Final = "watchword"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Joined:
     """What waits for the end of a transaction, and the transaction or savepoint it was in."""
 
     within: SessionTransaction | None
     committed: Callable[[], None]
     undone: Undone
+    is_committed: bool = False
 
     def is_within(self, transaction: SessionTransaction) -> bool:
         at = self.within
@@ -87,9 +95,10 @@ def _follow(session: Session, committed: Callable[[], None], undone: Undone) -> 
 
 
 def _after_commit(session: Session) -> None:
+    """Remember the commit; the session still holds the connection that our work may need."""
     if not session.in_nested_transaction():
-        for joined in _taken(session, lambda _: True):
-            joined.committed()
+        for joined in session.info[_KEY]:
+            joined.is_committed = True
 
 
 def _after_rollback(session: Session, transaction: SessionTransaction) -> None:
@@ -98,10 +107,13 @@ def _after_rollback(session: Session, transaction: SessionTransaction) -> None:
 
 
 def _after_end(session: Session, transaction: SessionTransaction) -> None:
-    """Drop what is left: a session that is closed rolls back without saying so."""
+    """Come to the end: a session that is closed rolls back without saying so."""
     if transaction.parent is None:
         for joined in _taken(session, lambda _: True):
-            joined.undone()
+            if joined.is_committed:
+                joined.committed()
+            else:
+                joined.undone()
 
 
 def _taken(session: Session, chosen: Callable[[_Joined], bool]) -> list[_Joined]:

@@ -3,7 +3,8 @@
 All SQL is written as plain functions of a blocking `Connection`; a line calls them there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
 from watchword.concurrency import acquire, finish, offload, offload_at_once
+from watchword.errors import StorageUnavailable
 
 __all__ = ["AsyncLine", "BlockingLine", "Line", "NotFetchedError", "Work"]
 
@@ -68,13 +70,17 @@ class AsyncLine:
     @property
     def direct_dialect(self) -> Dialect | None:
         """asyncpg's; other drivers have no faster way than SQLAlchemy's."""
-        dialect = self._engine().dialect
-        return dialect if dialect.driver == "asyncpg" else None
+        engine = self._engine()
+        # Where SQLAlchemy writes other schemas into the SQL, its own way is the right one.
+        if "schema_translate_map" in engine.get_execution_options():
+            return None
+        return engine.dialect if engine.dialect.driver == "asyncpg" else None
 
     async def fetch_row(self, sql: str, arguments: Sequence[Any]) -> Sequence[Any] | None:
         """Read one row by the driver alone, on a connection of the same pool."""
         engine = self._engine()
-        pooled = await engine.raw_connection()
+        with _reachable():
+            pooled = await engine.raw_connection()
         driver: Any = pooled.driver_connection
         try:
             row: Sequence[Any] | None = await driver.fetchrow(sql, *arguments)
@@ -107,7 +113,17 @@ class AsyncLine:
 
 
 async def _connect(engine: AsyncEngine) -> AsyncConnection:
-    return await engine.connect()
+    with _reachable():
+        return await engine.connect()
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """Tell that nobody was there, and so nothing was done, if a driver raises it bare."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable("The database cannot be reached.", retryable=True) from error
 
 
 async def _work_and_close(connection: AsyncConnection, work: Work[T]) -> T:

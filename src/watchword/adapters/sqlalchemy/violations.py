@@ -32,7 +32,8 @@ def translated(tables: Tables, model: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         raise StorageError(f"{model}: the statement could not be run") from error
     except OSError as error:
-        raise StorageUnavailable("The database cannot be reached.", retryable=True) from error
+        # A driver's own time limit, for one: what was sent may have been done.
+        raise StorageUnavailable("The database did not answer.", retryable=False) from error
 
 
 def is_disconnect(error: BaseException | None) -> bool:
