@@ -1,6 +1,7 @@
 """The SQL adapter inside the application's own sessions and connections."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from watchword.errors import ConfigurationError, UniqueViolation
 from watchword.schema import CORE_MODELS, resolve_schema
 from watchword.storage.query import F
 from watchword.storage.store import Store
+from watchword.testing.modes import Signal
 
 ADA = {"name": "Ada", "email": "ada@example.org"}
 BLOCKING = ["sqlite", "postgresql+psycopg", "mysql+pymysql"]
@@ -28,11 +30,13 @@ class Application:
 
     engine: Any
     store: Store
+    mailed: Signal
     sent: list[str] = field(default_factory=list)
 
     async def mail(self) -> None:
         """Stand for a mail that tells of a new user."""
         self.sent.append("mail")
+        self.mailed.set()
 
     async def add_ada(self) -> None:
         """Write a user, and a mail about it."""
@@ -64,20 +68,20 @@ async def _empty(store: Store) -> None:
 
 
 @pytest.fixture(params=BLOCKING)
-def blocking(request, postgresql_url, mysql_url, run) -> Iterator[Application]:
+def blocking(request, postgresql_url, mysql_url, run, watchword_mode) -> Iterator[Application]:
     """An application on an `Engine`."""
     engine = create_engine(_url(request))
-    application = Application(engine, _store(engine))
+    application = Application(engine, _store(engine), watchword_mode.signal())
     run(_empty(application.store))
     yield application
     engine.dispose()
 
 
 @pytest.fixture(params=ASYNC)
-def on_loop(request, postgresql_url, mysql_url, run) -> Iterator[Application]:
+def on_loop(request, postgresql_url, mysql_url, run, watchword_mode) -> Iterator[Application]:
     """An application on an `AsyncEngine`."""
     engine = create_async_engine(_url(request))
-    application = Application(engine, _store(engine))
+    application = Application(engine, _store(engine), watchword_mode.signal())
     run(_empty(application.store))
     yield application
     run(engine.dispose())
@@ -95,6 +99,7 @@ class TestSession:
             session.commit()
 
         assert before == []
+        assert await blocking.mailed.wait()
         assert blocking.sent == ["mail"]
         assert await blocking.users() == 1
 
@@ -122,6 +127,18 @@ class TestSession:
         [user] = await blocking.store.find_many("user")
         assert user["name"] == "Ada"
 
+    async def test_a_failed_block_sends_no_mail(self, blocking):
+        """What was undone is not spoken of when the application commits the rest."""
+        with Session(blocking.engine) as session:
+            with suppress(ZeroDivisionError):
+                async with blocking.store.using(session):
+                    await blocking.add_ada()
+                    raise ZeroDivisionError
+            session.commit()
+
+        assert blocking.sent == []
+        assert await blocking.users() == 0
+
     async def test_savepoints_of_the_application_send_no_mail(self, blocking):
         """Mail waits for the outermost commit."""
         with Session(blocking.engine) as session:
@@ -132,6 +149,7 @@ class TestSession:
             session.commit()
 
         assert nested == []
+        assert await blocking.mailed.wait()
         assert blocking.sent == ["mail"]
 
     async def test_a_rolled_back_savepoint_sends_no_mail(self, blocking):
@@ -199,6 +217,25 @@ class TestAsyncSession:
 
         assert on_loop.sent == []
         assert await on_loop.users() == 0
+
+    @pytest.mark.needs_loop
+    async def test_mail_does_not_wait_for_the_sessions_connection(self, on_loop):
+        """Work after the commit may ask the database itself, also with a pool of one."""
+        small = create_async_engine(on_loop.engine.url, pool_size=1, max_overflow=0)
+        store = _store(small)
+        counts: list[int] = []
+
+        async def count() -> None:
+            counts.append(await store.count("user"))
+
+        async with AsyncSession(small) as session:
+            async with store.using(session):
+                await store.create("user", ADA)
+                await store.after_commit(count)
+            await session.commit()
+
+        assert counts == [1]
+        await small.dispose()
 
     @pytest.mark.needs_loop
     async def test_a_connection_says_nothing(self, on_loop):

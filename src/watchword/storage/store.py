@@ -3,15 +3,13 @@
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from watchword.clock import Clock, utc_now
 from watchword.concurrency import call, finish, sleep
-from watchword.crypto.tokens import digest
-from watchword.errors import ConfigurationError, InvalidValue, StorageUnavailable
-from watchword.schema import NOW, Field, Model, Schema
+from watchword.errors import ConfigurationError, StorageUnavailable
+from watchword.schema import Schema
 from watchword.storage.after_commit import Unit, Work
 from watchword.storage.conditions import stored_condition
 from watchword.storage.contract import (
@@ -22,26 +20,16 @@ from watchword.storage.contract import (
     TransactionalAdapter,
 )
 from watchword.storage.hooks import DatabaseHook, DatabaseHooks, Operation
-from watchword.storage.ids import NewId, id_maker
-from watchword.storage.query import EVERYTHING, F, Include, Increment, OrderBy, Where
-from watchword.storage.values import accepted
+from watchword.storage.ids import NewId
+from watchword.storage.query import EVERYTHING, F, Include, OrderBy, Where
+from watchword.storage.rows import Rows, Sealer
 
-__all__ = ["Sealer", "Store"]
+__all__ = ["Store"]
 
 T = TypeVar("T")
 
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
-
-
-class Sealer(Protocol):
-    """Encrypts what the database must not be able to read."""
-
-    def seal(self, purpose: str, text: str) -> str:
-        """Return the text encrypted, readable for this purpose alone."""
-
-    def open(self, purpose: str, sealed: str) -> str:
-        """Return the text that was sealed for this purpose."""
 
 
 class Store:
@@ -72,10 +60,8 @@ class Store:
     ) -> None:
         self.adapter = adapter
         self.schema = schema
-        self._clock = clock
-        self._new_id = new_id
         self._hooks = DatabaseHooks(hooks)
-        self._sealer = _checked_sealer(schema, sealer)
+        self._rows = Rows(schema, clock=clock, new_id=new_id, sealer=sealer)
         _check_ids(schema, adapter)
         adapter.bind(schema)
 
@@ -125,10 +111,7 @@ class Store:
         Rows come back with such fields still sealed, so that one row under a lost key does
         not stop a list of all.
         """
-        sealed = record[field]
-        if sealed is None or self._sealer is None:
-            return None
-        return self._sealer.open(f"{model}.{field}", sealed)
+        return self._rows.unsealed(model, field, record[field])
 
     # --- writing ---------------------------------------------------------------------
 
@@ -142,7 +125,7 @@ class Store:
             ReferenceViolation: It points at a row that does not exist.
         """
         data = await self._hooks.before(model, "create", data)
-        record = await self.adapter.create(model, self._new_row(model, data))
+        record = await self.adapter.create(model, self._rows.new(model, data))
         await self._after(model, "create", record)
         return record
 
@@ -157,13 +140,13 @@ class Store:
         """
         data = await self._hooks.before(model, "create", data)
         fields = self.schema.require_model(model).fields
-        return {**dict.fromkeys(fields), **self._new_row(model, data)}
+        return {**dict.fromkeys(fields), **self._rows.new(model, data)}
 
     async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
         """Change one row that matches, in one atomic step, and return it; None if none does."""
         changes = await self._hooks.before(model, "update", changes)
         record = await self.adapter.update(
-            model, self._condition(model, where), self._changes(model, changes)
+            model, self._condition(model, where), self._rows.changes(model, changes)
         )
         if record is not None:
             await self._after(model, "update", record)
@@ -178,7 +161,7 @@ class Store:
         return await self.adapter.update_many(
             model,
             where if where is None else self._condition(model, where),
-            self._changes(model, changes),
+            self._rows.changes(model, changes),
         )
 
     async def delete(self, model: str, where: Where) -> None:
@@ -325,74 +308,6 @@ class Store:
 
     def _condition(self, model: str, where: Where) -> Where:
         return stored_condition(self.schema.require_model(model), where)
-
-    def _new_row(self, name: str, data: Mapping[str, Any]) -> Record:
-        model = self.schema.require_model(name)
-        for key in data:
-            model.require_field(key)
-        now = self._clock()  # asked once: what was never changed was changed when it was made
-        whole = {
-            key: data[key] if key in data else self._default(key, it, now)
-            for key, it in model.fields.items()
-        }
-        row = {key: self._stored(model, key, value) for key, value in whole.items()}
-        if row["id"] is None:
-            del row["id"]
-        return row
-
-    def _stored(self, model: Model, key: str, value: Any) -> Any:
-        field = model.fields[key]
-        return self._protected(model, key, field, accepted(model.name, key, field, value))
-
-    def _default(self, key: str, field: Field, now: datetime) -> Any:
-        if key == "id":
-            return (self._new_id or id_maker(field.type))()
-        if field.default is NOW:
-            return now
-        return field.default() if callable(field.default) else field.default
-
-    def _changes(self, name: str, changes: Mapping[str, Any]) -> Record:
-        model = self.schema.require_model(name)
-        stored = {key: self._change(model, key, value) for key, value in changes.items()}
-        for key, field in model.fields.items():
-            if field.on_update is NOW and key not in stored:
-                stored[key] = self._clock()
-        return stored
-
-    def _change(self, model: Model, key: str, value: Any) -> Any:
-        field = model.require_field(key)
-        if isinstance(value, Increment):
-            if field.type not in {"integer", "bigint"}:
-                raise InvalidValue(model.name, key, f"a {field.type} cannot be incremented")
-            return value
-        if key == "id":
-            raise InvalidValue(model.name, key, "an id never changes")
-        return self._stored(model, key, value)
-
-    def _protected(self, model: Model, key: str, field: Field, value: Any) -> Any:
-        """Hash what is only compared and seal what is only ours."""
-        if value is None:
-            return None
-        if field.digest:
-            return digest(value)
-        if field.sealed and self._sealer is not None:
-            return self._sealer.seal(f"{model.name}.{key}", value)
-        return value
-
-
-def _checked_sealer(schema: Schema, sealer: Sealer | None) -> Sealer | None:
-    sealed = [
-        f"{model.name}.{name}"
-        for model in schema.models.values()
-        for name, field in model.fields.items()
-        if field.sealed
-    ]
-    if sealed and sealer is None:
-        raise ConfigurationError(
-            f"{sealed[0]} is sealed, but the store has nothing to seal with.",
-            hint="Pass sealer=KeyRing([secret]) from watchword.crypto.sealing.",
-        )
-    return sealer
 
 
 def _check_ids(schema: Schema, adapter: Adapter) -> None:
