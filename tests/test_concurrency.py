@@ -25,6 +25,7 @@ from watchword.concurrency import (
     WorkPool,
     acquire,
     call,
+    complete,
     current_loop,
     current_owner,
     finish,
@@ -465,6 +466,69 @@ class TestAcquire:
         await turns()
 
         assert returned == []
+
+
+class TestComplete:
+    """What has to be known is told before the cancellation."""
+
+    async def test_the_result_is_returned(self) -> None:
+        """Without a cancellation it is no more than waiting."""
+
+        async def commit() -> str:
+            return "committed"
+
+        assert await complete(commit()) == "committed"
+
+    @pytest.mark.needs_loop
+    async def test_a_cancellation_waits_for_the_next_wait(self) -> None:
+        """The caller learns the result; what it waits for next is cancelled."""
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        learnt: list[str] = []
+
+        async def commit() -> str:
+            return await answer
+
+        async def caller() -> None:
+            learnt.append(await complete(commit()))
+            await asyncio.sleep(PATIENCE)
+            learnt.append("went on")
+
+        task = asyncio.ensure_future(caller())
+        await turns()
+        task.cancel()
+        await turns()
+        answer.set_result("committed")
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert learnt == ["committed"]
+
+    @pytest.mark.needs_loop
+    async def test_a_timeout_stays_a_timeout(self) -> None:
+        """The cancellation is counted once, so whoever set the limit knows it as their own."""
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def commit() -> str:
+            return await answer
+
+        async def limited() -> None:
+            async with asyncio.timeout(0.01):
+                asyncio.get_running_loop().call_later(0.05, answer.set_result, "committed")
+                await complete(commit())
+                await asyncio.sleep(PATIENCE)
+
+        with pytest.raises(TimeoutError):
+            await limited()
+
+    @pytest.mark.needs_loop
+    async def test_its_error_is_raised(self) -> None:
+        """A failed commit is told, cancelled or not."""
+
+        async def commit() -> str:
+            raise OSError("lost")
+
+        with pytest.raises(OSError, match="lost"):
+            await complete(commit())
 
 
 class TestCall:
