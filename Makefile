@@ -35,7 +35,7 @@ test: $(VENV)/.installed browser ## set everything up and run the whole suite, o
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: quick
-quick: $(VENV)/.installed ## run the tests on memory and SQLite only, under 20 seconds
+quick: $(VENV)/.installed ## run the tests on memory and SQLite only, in less than a minute
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not ($(NOT_QUICK))" $(ARGS)
 
 .PHONY: check
