@@ -8,6 +8,7 @@ program no port ever really waits. This is the only module that knows the differ
 import asyncio
 import inspect
 import math
+import random
 import threading
 import time
 import traceback
@@ -22,6 +23,7 @@ import anyio.to_thread
 from watchword.errors import ConfigurationError, Overloaded
 
 __all__ = [
+    "Backoff",
     "Mutex",
     "WorkPool",
     "acquire",
@@ -241,6 +243,24 @@ async def sleep(seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - no event loop runs here
     else:
         await asyncio.sleep(seconds)
+
+
+class Backoff:
+    """The pauses between tries: each about twice as long, at random, so that losers spread.
+
+    Args:
+        first: Seconds that the first one lasts at most.
+        longest: Seconds that none exceeds.
+    """
+
+    def __init__(self, *, first: float, longest: float) -> None:
+        self._next = first
+        self._longest = longest
+
+    async def pause(self) -> None:
+        """Wait before the next try."""
+        await sleep(self._next * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        self._next = min(self._next * 2, self._longest)
 
 
 async def call(callback: Callable[..., Awaitable[T] | T], *args: Any) -> T:

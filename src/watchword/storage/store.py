@@ -1,13 +1,12 @@
 """The store: an adapter with ids, defaults, limits, digests, sealing and hooks."""
 
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from watchword.clock import Clock, utc_now
-from watchword.concurrency import call, finish, sleep
+from watchword.concurrency import Backoff, call, finish
 from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.schema import Schema
 from watchword.storage.after_commit import Unit, Work
@@ -249,7 +248,7 @@ class Store:
         """
         if Unit.of(self) is not None:
             attempts = 1
-        pause = _FIRST_PAUSE
+        backoff = Backoff(first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
         while True:
             try:
                 async with self.transaction():
@@ -258,8 +257,7 @@ class Store:
                 attempts -= 1
                 if not error.retryable or attempts <= 0:
                     raise
-            await sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads the losers
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await backoff.pause()
 
     @asynccontextmanager
     async def using(self, session: Any) -> AsyncIterator[Unit]:

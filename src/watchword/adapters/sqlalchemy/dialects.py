@@ -1,4 +1,4 @@
-"""What differs between SQL databases; nothing else in this package names one."""
+"""What differs between SQL databases, but for the types of columns: those are in `tables`."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

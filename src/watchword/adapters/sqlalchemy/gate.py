@@ -6,7 +6,6 @@ whether the connection is alive, because afterwards nobody could tell. A transac
 with its first statement, so nothing is held while a password is hashed.
 """
 
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
@@ -25,7 +24,7 @@ from watchword.adapters.sqlalchemy.dialects import (
 from watchword.adapters.sqlalchemy.lines import Line, NotFetchedError, Work
 from watchword.adapters.sqlalchemy.prepared import PreparedRead
 from watchword.adapters.sqlalchemy.violations import is_disconnect
-from watchword.concurrency import complete, current_owner, sleep
+from watchword.concurrency import Backoff, complete, current_owner
 from watchword.errors import (
     ConfigurationError,
     StorageError,
@@ -104,21 +103,20 @@ class Gate:
         return await self._alone(model, lambda sent: _checked(work, whole, sent))
 
     async def _alone(self, model: str, attempt: Callable[["_Sent"], Work[T]]) -> T:
-        pause = _FIRST_PAUSE
-        lost = 0
+        backoff = Backoff(first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
+        reconnected = False
         for tries_left in reversed(range(_ATTEMPTS)):
             sent = _Sent()
             try:
                 with self._translated(model):
                     return await self._line.once(attempt(sent))
             except StorageUnavailable as error:
-                if is_disconnect(error.__cause__) and not sent.yes and not lost:
-                    lost += 1
+                if is_disconnect(error.__cause__) and not sent.yes and not reconnected:
+                    reconnected = True
                     continue
                 if not _lost_a_race(error) or not tries_left:
                     raise
-            await sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads the losers
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            await backoff.pause()
         raise AssertionError  # pragma: no cover - the last try returned or raised
 
     @asynccontextmanager
