@@ -25,10 +25,12 @@ CORE: Final = {
 LOADED_BY_NEED: Final = (
     *("sqlalchemy", "alembic", "pymongo", "redis", "asyncpg", "psycopg", "aiosqlite", "aiomysql"),
     *("pymysql", "sqlite3", "fastapi", "starlette", "flask", "django", "litestar", "click"),
-    *("rich", "httpx", "pytest", "hypothesis"),
+    *("rich", "httpx", "aiosmtplib", "smtplib", "pytest", "hypothesis"),
 )
 # Who runs the code of others, and has to go on whatever that does.
-CATCHES_WHATEVER_COMES: Final = {"engine/handler.py", "storage/after_commit.py", "testing"}
+CATCHES_WHATEVER_COMES: Final = {
+    *("engine/handler.py", "storage/after_commit.py", "concurrency/pools.py", "testing"),
+}
 LONGEST_FUNCTION: Final = 50
 LONGEST_FILE: Final = 400
 KINDS: Final = "security|removed|deprecated|added|changed|fixed"
@@ -182,6 +184,20 @@ def test_a_decision_is_in_the_index_and_says_what_why_and_what_else(page: Path) 
 
     assert f"({page.name})" in index
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["What", "Why", "What else was weighed"]
+
+
+PLUGINS: Final = sorted(
+    it.stem for it in (SOURCE / "plugins").iterdir() if not it.name.startswith("_")
+)
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_a_plugin_has_a_page_and_a_test(name: str) -> None:
+    """One guess leads from a plugin to its page and its test, be that a file or a folder."""
+    tests = ROOT / "tests" / "plugins"
+
+    assert (ROOT / "docs" / "plugins" / f"{name.replace('_', '-')}.md").exists()
+    assert (tests / f"test_{name}.py").exists() or (tests / name).is_dir()
 
 
 # Written in halves, so that this file may be looked through like any other.

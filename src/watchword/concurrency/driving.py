@@ -1,31 +1,19 @@
-"""How coroutines are run: with an event loop, or driven without one.
-
-Everything above is written once as `async def`. Under an event loop it is awaited; without
-one `run_blocking` drives it with a single `send(None)`, which works because in a blocking
-program no port ever really waits. This is the only module that knows the difference.
-"""
+"""Coroutines awaited under an event loop, or driven without one."""
 
 import asyncio
 import inspect
 import math
-import random
 import threading
-import time
 import traceback
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 
-from watchword.errors import ConfigurationError, Overloaded
+from watchword.errors import ConfigurationError
 
 __all__ = [
-    "Backoff",
-    "Mutex",
-    "WorkPool",
     "acquire",
     "call",
     "complete",
@@ -35,7 +23,6 @@ __all__ = [
     "offload",
     "offload_at_once",
     "run_blocking",
-    "sleep",
     "start_on",
 ]
 
@@ -237,32 +224,6 @@ async def _return(
         await give_back(task.result())
 
 
-async def sleep(seconds: float) -> None:
-    """Let time pass for this task, or for this thread where no event loop runs it."""
-    if current_loop() is None:
-        time.sleep(seconds)  # noqa: ASYNC251 - no event loop runs here
-    else:
-        await asyncio.sleep(seconds)
-
-
-class Backoff:
-    """The pauses between tries: each about twice as long, at random, so that losers spread.
-
-    Args:
-        first: Seconds that the first one lasts at most.
-        longest: Seconds that none exceeds.
-    """
-
-    def __init__(self, *, first: float, longest: float) -> None:
-        self._next = first
-        self._longest = longest
-
-    async def pause(self) -> None:
-        """Wait before the next try."""
-        await sleep(self._next * random.uniform(0.5, 1))  # noqa: S311 - no secret
-        self._next = min(self._next * 2, self._longest)
-
-
 async def call(callback: Callable[..., Awaitable[T] | T], *args: Any) -> T:
     """Call what a user passed in, be it `def` or `async def`."""
     if inspect.iscoroutinefunction(callback):
@@ -272,97 +233,3 @@ async def call(callback: Callable[..., Awaitable[T] | T], *args: Any) -> T:
     if inspect.isawaitable(result):
         return await result
     return result
-
-
-class Mutex:
-    """A lock that tasks and threads share, first come, first served."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._held = False
-        self._waiting: deque[Future[None]] = deque()
-
-    async def acquire(self) -> None:
-        """Wait until the lock is ours."""
-        with self._guard:
-            if not self._held:
-                self._held = True
-                return
-            turn: Future[None] = Future()
-            self._waiting.append(turn)
-        try:
-            if current_loop() is None:
-                turn.result()
-            else:
-                await asyncio.wrap_future(turn)
-        except BaseException:
-            # A turn that was given before the waiting was broken off is passed on.
-            if not turn.cancel():
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Hand the lock to whoever has waited longest."""
-        with self._guard:
-            while self._waiting:
-                turn = self._waiting.popleft()
-                if turn.set_running_or_notify_cancel():
-                    turn.set_result(None)
-                    return
-            self._held = False
-
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.release()
-
-
-class WorkPool:
-    """A few threads for heavy work, with a bounded queue before them.
-
-    The bound is what keeps a burst of sign-ins from becoming a backlog of minutes: what
-    does not fit is refused at once.
-
-    Args:
-        workers: How many calls run at the same time.
-        queue: How many more may wait.
-        retry_after: Seconds that a refused caller is told to wait.
-    """
-
-    def __init__(self, *, workers: int, queue: int, retry_after: int = 1) -> None:
-        self._capacity = workers + queue
-        self._retry_after = retry_after
-        self._guard = threading.Lock()
-        self._present = 0
-        self._slots = threading.Semaphore(workers)
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="watchword-work")
-
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the function when a slot is free.
-
-        Raises:
-            Overloaded: The queue is full; nothing was done.
-        """
-        self._enter()
-        if current_loop() is None:
-            try:
-                with self._slots:
-                    return function(*args, **kwargs)
-            finally:
-                self._leave()
-        future = self._executor.submit(function, *args, **kwargs)
-        future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
-
-    def _enter(self) -> None:
-        with self._guard:
-            if self._present >= self._capacity:
-                raise Overloaded(
-                    "Too much work is waiting already.", retry_after=self._retry_after
-                )
-            self._present += 1
-
-    def _leave(self, _future: object = None) -> None:
-        with self._guard:
-            self._present -= 1
