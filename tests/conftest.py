@@ -11,13 +11,18 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import NullPool, create_engine, make_url
 
-from watchword import EmailPassword, Watchword
+from watchword import EmailPassword, RateLimits, Watchword
 from watchword.adapters.memory import MemoryAdapter
 from watchword.crypto.passwords import Passwords
 from watchword.http.messages import Request, Response
 from watchword.storage.query import F
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # Service to the variable that names its server, and the server tried without it.
 SERVICES: Final = {
@@ -179,6 +184,7 @@ def new_auth(clock, cheap_passwords) -> Callable[..., Watchword]:
             "email_password": EmailPassword(),
             "passwords": cheap_passwords,
             "clock": clock,
+            "rate_limits": RateLimits(enabled=False),
             **settings,
         }
         return Watchword(MemoryAdapter() if database is None else database, **given)
@@ -294,7 +300,9 @@ class Browser:
             body=raw,
             client_address=self.address,
         )
-        return self._keep(await self.auth.handle(request))
+        response = await self.auth.handle(request)
+        await self.auth.drain()
+        return self._keep(response)
 
     def _keep(self, response: Response) -> Answer:
         answer = Answer(response.status, response.headers, response.body)

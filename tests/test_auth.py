@@ -29,6 +29,7 @@ def _no_environment(monkeypatch):
     """Take away what the machine may have set."""
     monkeypatch.delenv("WATCHWORD_SECRET", raising=False)
     monkeypatch.delenv("WATCHWORD_BASE_URL", raising=False)
+    monkeypatch.delenv("WATCHWORD_TRUSTED_ORIGINS", raising=False)
 
 
 # --- what is refused ----------------------------------------------------------------------
@@ -148,6 +149,66 @@ def test_settings_that_cannot_work_are_refused(wrong):
         Watchword(WithoutIds(), **{**NEEDED, **wrong})
 
     assert error.value.hint
+
+
+# --- trusted origins ----------------------------------------------------------------------
+
+
+async def calls_from(origin, auth, new_browser):
+    """Return the status of a call by a page of an origin, with a cookie."""
+    browser = new_browser(auth, {"any": "cookie"})
+    return (await browser.post("/sign-out", {}, headers={"origin": origin})).status
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://given.example", 200),
+        ("https://a.example", 200),
+        ("https://x.b.example", 200),
+        ("http://localhost:8000", 200),
+        ("https://c.example", 403),
+    ],
+)
+async def test_trusted_origins_of_the_environment_are_added(
+    monkeypatch, new_auth, new_browser, origin, status
+):
+    """To those of the argument, so that one build serves several places."""
+    monkeypatch.setenv("WATCHWORD_TRUSTED_ORIGINS", "https://a.example, *.b.example,,")
+    auth = new_auth(trusted_origins=["https://given.example"])
+
+    assert await calls_from(origin, auth, new_browser) == status
+
+
+def test_a_trusted_origin_of_the_environment_that_matches_nothing_is_refused(monkeypatch):
+    """At start-up, as one of the argument is."""
+    monkeypatch.setenv("WATCHWORD_TRUSTED_ORIGINS", "https://a.example,b.example")
+
+    with pytest.raises(ConfigurationError, match=r"'b\.example' names no origin"):
+        Watchword(MemoryAdapter(), **NEEDED)
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize(("tenant", "status"), [("a", 200), ("b", 403)])
+async def test_a_function_trusts_origins_by_the_request(
+    new_auth, new_browser, kind, tenant, status
+):
+    """Of many tenants each has pages of its own."""
+
+    def tenant_of(request):
+        return [f"https://{request.header('x-tenant')}.example"]
+
+    async def tenant_of_async(request):
+        return tenant_of(request)
+
+    auth = new_auth(trusted_origins=tenant_of if kind == "def" else tenant_of_async)
+    browser = new_browser(auth, {"any": "cookie"})
+
+    answer = await browser.post(
+        "/sign-out", {}, headers={"origin": "https://a.example", "x-tenant": tenant}
+    )
+
+    assert answer.status == status
 
 
 # --- who is asking ------------------------------------------------------------------------

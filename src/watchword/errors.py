@@ -168,6 +168,7 @@ class CoreError(ErrorCode):
     BAD_REQUEST = 400, "Invalid JSON in request body"
     VALIDATION_ERROR = 400, "Validation Error"
     UNAUTHORIZED = 401, "Unauthorized"
+    OPERATION_REFUSED = 403, "This was refused"
     UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported media type"
     PAYLOAD_TOO_LARGE = 413, "Request body is too large"
     SERVICE_UNAVAILABLE = 503, "The service is busy. Please try again later."
@@ -190,13 +191,42 @@ class CoreError(ErrorCode):
     INVALID_EMAIL_OR_PASSWORD = 401, "Invalid email or password"
     PASSWORD_TOO_SHORT = 400, "Password too short"
     PASSWORD_TOO_LONG = 400, "Password too long"
+    PASSWORD_ALREADY_SET = 400, "User already has a password set"
+    RESET_PASSWORD_DISABLED = 400, "Reset password isn't enabled"
+
     USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL = 422, "User already exists. Use another email."
+    USER_NOT_FOUND = 400, "User not found"
+    INVALID_USER = 401, "Invalid user"
     FAILED_TO_CREATE_USER = 422, "Failed to create user"
+    FAILED_TO_UPDATE_USER = 422, "Failed to update user"
+    FAILED_TO_GET_USER_INFO = 401, "Failed to get user info"
+
     FAILED_TO_CREATE_SESSION = 400, "Failed to create session"
+    FAILED_TO_UPDATE_SESSION = 422, "Failed to update session"
+    FAILED_TO_GET_SESSION = 401, "Failed to get session"
+    SESSION_NOT_FRESH = 403, "Session is not fresh"
+    SESSION_EXPIRED = 400, "Session expired. Re-authenticate to perform this action."
     METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED = (
         405,
         "POST method requires deferSessionRefresh to be enabled in session config",
     )
+
+    INVALID_TOKEN = 401, "Invalid token"
+    TOKEN_EXPIRED = 401, "Token expired"
+    EMAIL_NOT_VERIFIED = 403, "Email not verified"
+    VERIFICATION_EMAIL_NOT_ENABLED = 400, "Verification email isn't enabled"
+    EMAIL_ALREADY_VERIFIED = 400, "Email is already verified"
+    EMAIL_MISMATCH = 400, "Email mismatch"
+    EMAIL_CAN_NOT_BE_UPDATED = 400, "Email can not be updated"
+    CHANGE_EMAIL_DISABLED = 400, "Change email is disabled"
+
+    FIELD_NOT_ALLOWED = 400, "Field not allowed to be set"
+    MISSING_FIELD = 400, "Field is required"
+
+    CREDENTIAL_ACCOUNT_NOT_FOUND = 400, "Credential account not found"
+    ACCOUNT_NOT_FOUND = 400, "Account not found"
+    FAILED_TO_UNLINK_LAST_ACCOUNT = 400, "You can't unlink your last account"
+    NOT_FOUND = 404, "Not found"
 
 
 class APIError(WatchwordError):
@@ -225,9 +255,11 @@ class APIError(WatchwordError):
         super().__init__(f"{self.status} {code.name}: {self.message}")
 
     @classmethod
-    def bare(cls, status: int, message: str) -> "APIError":
-        """Return a refusal with a sentence and no code."""
-        refusal = cls(CoreError.BAD_REQUEST, status=status, message=message)
+    def bare(
+        cls, status: int, message: str = "", *, headers: Mapping[str, str] | None = None
+    ) -> "APIError":
+        """Return a refusal with a sentence and no code; without a sentence its body is empty."""
+        refusal = cls(CoreError.BAD_REQUEST, status=status, message=message, headers=headers)
         refusal.code = None
         refusal.args = (f"{status}: {message}",)
         return refusal

@@ -50,8 +50,10 @@ async def test_no_cookie_is_null_and_sets_nothing(browser):
     assert (answer.status, answer.body) == (200, b"null")
     assert answer.headers == [
         ("content-type", "application/json"),
-        ("cache-control", "no-store"),
         ("pragma", "no-cache"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
     ]
 
 

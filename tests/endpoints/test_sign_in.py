@@ -40,7 +40,10 @@ async def test_the_answer_is_the_token_the_user_and_where_to_go(browser, strange
     assert answer.json == {"redirect": False, "token": token, "user": user}
     assert re.fullmatch(r"[A-Za-z0-9]{32}", token)
     assert answer.header("location") is None
-    assert [name for name, _ in answer.headers] == ["content-type", "set-cookie"]
+    assert [name for name, _ in answer.headers] == [
+        *("content-type", "set-cookie"),
+        *("cache-control", "x-content-type-options", "referrer-policy"),
+    ]
 
 
 async def test_the_cookie_is_a_signed_token_for_a_week(browser, stranger):

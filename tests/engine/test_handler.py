@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from watchword import APIError, ConfigurationError, CoreError, Plugin
+from watchword import APIError, ConfigurationError, CoreError, Plugin, RateLimits
 from watchword.engine.context import Context
 from watchword.engine.endpoint import get
 from watchword.errors import (
@@ -22,6 +22,11 @@ from watchword.errors import (
 from watchword.http.messages import Response
 
 EVIL = {"origin": "https://evil.example"}
+SECURITY_HEADERS = [
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+]
 WRONG_TYPES = {"name": 1, "email": 2, "password": 3}
 
 
@@ -63,6 +68,11 @@ class Faulty(Plugin):
     async def unspeakable(self, _ctx: Context) -> object:
         """Return what no JSON can hold."""
         return object()
+
+    @get("/page")
+    async def page(self, _ctx: Context) -> Response:
+        """Return what a cache may keep."""
+        return Response(200, [("cache-control", "max-age=60")], b"")
 
     @get("/teapot")
     async def teapot(self, _ctx: Context) -> Response:
@@ -109,7 +119,42 @@ async def test_what_is_no_route_is_404_before_everything(browser, method, path):
         method, f"/api/auth{path}", body=b"\xff{", headers={**EVIL, "content-type": "text/plain"}
     )
 
-    assert (answer.status, answer.headers, answer.body) == (404, [], b"")
+    assert (answer.status, answer.headers, answer.body) == (404, SECURITY_HEADERS, b"")
+
+
+async def test_too_many_requests_are_refused_before_all_else(new_auth, new_browser):
+    """Whatever else is wrong, route, type and origin, the answer costs next to nothing."""
+    browser = new_browser(new_auth(rate_limits=RateLimits(max=1)), {"any": "cookie"})
+    wrong = {**EVIL, "content-type": "text/plain"}
+
+    first = [await browser.post(it, b"{", headers=wrong) for it in ("/unknown", "/sign-out")]
+    second = [await browser.post(it, b"{", headers=wrong) for it in ("/unknown", "/sign-out")]
+
+    assert [it.status for it in first] == [404, 415]
+    assert [it.status for it in second] == [429, 429]
+
+
+@pytest.mark.parametrize("path", ["/ok", "/reset-password"])
+async def test_a_path_can_be_disabled(new_auth, new_browser, path):
+    """As if nobody had ever thought of it; every other stays."""
+    browser = new_browser(new_auth(disabled_paths=[f"{path}/"]))
+
+    answers = [await browser.get(path), await browser.post(path, b"{", headers=EVIL)]
+
+    for answer in answers:
+        assert (answer.status, answer.body) == (404, b"Not Found")
+        assert answer.headers == [("content-type", "text/plain"), *SECURITY_HEADERS]
+    assert (await browser.session()).status == 200
+
+
+async def test_a_slash_at_the_end_can_be_ignored(new_auth, new_browser):
+    """Where a proxy adds one; a disabled path stays disabled, and two slashes are too many."""
+    auth = new_auth(ignore_trailing_slash=True, disabled_paths=["/error"])
+    browser = new_browser(auth)
+
+    statuses = [(await browser.get(path)).status for path in ("/ok", "/ok/", "/ok//", "/error/")]
+
+    assert statuses == [200, 200, 404, 404]
 
 
 @pytest.mark.parametrize("path", ["/sign-up/email", "/sign-in/email"])
@@ -170,6 +215,15 @@ async def test_validation_comes_before_the_endpoint(new_auth, new_browser):
     assert answer.refusal == (400, "VALIDATION_ERROR")
 
 
+async def test_validation_comes_before_who_is_signed_in(browser):
+    """A body that no user could send is wrong for everybody."""
+    wrong = await browser.post("/revoke-session", {"token": 5})
+    right = await browser.post("/revoke-session", {"token": "5"})
+
+    assert wrong.refusal == (400, "VALIDATION_ERROR")
+    assert right.refusal == (401, "UNAUTHORIZED")
+
+
 @pytest.mark.parametrize(
     ("headers", "refusal"),
     [
@@ -224,6 +278,7 @@ async def test_reading_asks_for_no_origin(browser):
             },
             None,
         ),
+        ("hook", 403, {"message": "This was refused", "code": "OPERATION_REFUSED"}, None),
         *(
             (
                 how,
@@ -237,7 +292,7 @@ async def test_reading_asks_for_no_origin(browser):
             for how, seconds in (("overloaded", "7"), ("unavailable", "1"), ("again", "1"))
         ),
     ],
-    ids=["refused", "long", "overloaded", "unavailable", "again"],
+    ids=["refused", "long", "hook", "overloaded", "unavailable", "again"],
 )
 async def test_errors_that_a_client_can_act_on_are_told(faulty, how, status, body, header):
     """With their status, and with the cookies that were set before them."""
@@ -250,17 +305,7 @@ async def test_errors_that_a_client_can_act_on_are_told(faulty, how, status, bod
 
 @pytest.mark.parametrize(
     "how",
-    [
-        "invalid",
-        "unique",
-        "reference",
-        "hook",
-        "field",
-        "configuration",
-        "bug",
-        "key",
-        "recursion",
-    ],
+    ["invalid", "unique", "reference", "field", "configuration", "bug", "key", "recursion"],
 )
 async def test_attack_500_bodies_carry_sql(faulty, how, caplog):
     """Other failures are ours: an empty 500, and the reason in the log."""
@@ -280,14 +325,52 @@ async def test_an_answer_that_is_no_json_is_500(faulty):
 
 
 async def test_an_endpoint_may_answer_by_itself(faulty):
-    """Its response goes out as it is."""
+    """Its response goes out as it is, with what every answer has."""
     answer = await faulty.get("/teapot")
 
     assert (answer.status, answer.headers, answer.body) == (
         418,
-        [("x-pot", "tea")],
+        [("x-pot", "tea"), *SECURITY_HEADERS],
         b"short and stout",
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [
+        ("/ok", "", 200),
+        ("/error", "", 200),
+        ("/reset-password/unknown", "callbackURL=/", 302),
+        ("/fail", "how=refused", 401),
+        ("/list-sessions", "", 401),
+        ("/unknown", "", 404),
+        ("/elsewhere", "", 404),
+        ("/fail", "how=bug", 500),
+        ("/unspeakable", "", 500),
+        ("/fail", "how=overloaded", 503),
+    ],
+)
+async def test_every_answer_is_kept_from_caches_and_other_sites(
+    new_auth, new_browser, path, query, status
+):
+    """Once each, and 429 no less."""
+    limits = RateLimits(max=1)
+    auth = new_auth(plugins=[Faulty()], disabled_paths=["/elsewhere"], rate_limits=limits)
+    browser = new_browser(auth)
+
+    answers = [await browser.get(path, query=query) for _ in range(2)]
+
+    assert [it.status for it in answers] == [status, 404 if path == "/elsewhere" else 429]
+    names = {name for name, _ in SECURITY_HEADERS}
+    for answer in answers:
+        assert [it for it in answer.headers if it[0] in names] == SECURITY_HEADERS
+
+
+async def test_an_answer_may_say_how_long_it_is_kept(faulty):
+    """Its own header stands alone; the others are added."""
+    answer = await faulty.get("/page")
+
+    assert answer.headers == [("cache-control", "max-age=60"), *SECURITY_HEADERS[1:]]
 
 
 async def test_two_callers_share_no_cookies(faulty):

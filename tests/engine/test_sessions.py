@@ -7,6 +7,7 @@ import pytest
 
 from watchword import SessionOptions
 from watchword.errors import ReferenceViolation
+from watchword.storage.entities import Session
 from watchword.storage.query import F
 
 DAY = timedelta(days=1)
@@ -31,13 +32,19 @@ def new_session(auth, sessions) -> Callable:
     return new_session
 
 
+def entity(session):
+    """Return what was read of a session when it was made."""
+    return Session.from_record(session.row, token=session.token)
+
+
 async def test_a_token_finds_its_session_and_user(sessions, new_session):
     """And nothing else does: neither the stored digest nor the id."""
     session = await new_session()
 
     found = await sessions.find(session.token)
 
-    assert found["user"]["email"] == "ada@example.org"
+    assert found.user.email == "ada@example.org"
+    assert found.session == entity(session)
     assert await sessions.find(session.row["token"]) is None
     assert await sessions.find(str(session.row["id"])) is None
     assert await sessions.find("") is None
@@ -59,15 +66,16 @@ async def test_of_two_renewals_one_writes_and_both_see_it(auth, sessions, new_se
     """The second one finds what the first one wrote, though it had read the old row."""
     token = (await new_session()).token
     clock.advance(days=1)
-    row = await sessions.find(token)
+    read = (await sessions.find(token)).session
 
-    first = await sessions.renew(row)
+    first = await sessions.renew(read)
     clock.advance(seconds=1)
-    second = await sessions.renew(row)
+    second = await sessions.renew(read)
 
-    assert first["expires_at"] == second["expires_at"] == row["expires_at"] + DAY
-    assert second["updated_at"] == first["updated_at"]
-    assert await auth.store.count("session", F.updated_at == first["updated_at"]) == 1
+    assert first.expires_at == second.expires_at == read.expires_at + DAY
+    assert second.updated_at == first.updated_at
+    assert first.token == second.token == token
+    assert await auth.store.count("session", F.updated_at == first.updated_at) == 1
 
 
 async def test_a_session_that_is_gone_is_not_renewed(sessions, new_session, clock):
@@ -75,7 +83,7 @@ async def test_a_session_that_is_gone_is_not_renewed(sessions, new_session, cloc
     session = await new_session()
     await sessions.delete(session.token)
 
-    assert await sessions.renew(session.row) is None
+    assert await sessions.renew(entity(session)) is None
     assert await sessions.find(session.token) is None
 
 
@@ -83,11 +91,11 @@ async def test_a_session_renewed_meanwhile_is_not_deleted_as_expired(sessions, n
     """Whoever read the old row does not end the new one."""
     session = await new_session()
     clock.now = session.row["expires_at"]
-    renewed = await sessions.renew(await sessions.find(session.token))
+    renewed = await sessions.renew((await sessions.find(session.token)).session)
 
-    await sessions.delete_expired(session.row)
+    await sessions.delete_expired(entity(session))
 
-    assert (await sessions.find(session.token))["expires_at"] == renewed["expires_at"]
+    assert (await sessions.find(session.token)).session.expires_at == renewed.expires_at
 
 
 @pytest.mark.parametrize(
@@ -104,8 +112,8 @@ async def test_a_session_is_due_after_its_update_age(sessions, new_session, cloc
     session = await new_session()
     clock.now += age
 
-    assert sessions.is_due(session.row) is due
-    assert sessions.is_expired(session.row) is False
+    assert sessions.is_due(entity(session)) is due
+    assert sessions.is_expired(entity(session)) is False
 
 
 async def test_an_update_age_of_zero_renews_with_each_use(new_auth, new_browser, clock):

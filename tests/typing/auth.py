@@ -61,7 +61,7 @@ async def _me(user: CurrentUser, session: CurrentSession, maybe: OptionalSession
     assert_type(session.session.expires_at, datetime)
     user.email = "eve@example.org"  # type: ignore[misc]  # a value
     user.password  # type: ignore[attr-defined]  # noqa: B018 - not shown to anybody
-    session.session.token  # type: ignore[attr-defined]  # noqa: B018 - known to the client alone
+    assert_type(session.session.token, str)
     maybe.user  # type: ignore[union-attr]  # noqa: B018 - perhaps nobody
     return user.email
 

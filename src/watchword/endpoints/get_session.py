@@ -1,23 +1,31 @@
 """Tell who is signed in."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from watchword.engine.context import Context
 from watchword.engine.endpoint import get, post
+from watchword.engine.identity import current_identity, needs_renewal, signed_in
 from watchword.engine.plugin import Plugin
 from watchword.errors import APIError, CoreError
-from watchword.http.bodies import UNSET, Body, UnsetType
-from watchword.http.messages import Response
-from watchword.storage.contract import Record
+from watchword.http.bodies import UNSET, Answer, Body, UnsetType
+from watchword.storage.entities import Session, User
 
-__all__ = ["GetSession"]
+__all__ = ["CurrentSession", "GetSession", "GetSessionQuery"]
 
 
 class GetSessionQuery(Body, frozen=True):
-    """How the session is to be read."""
+    """How the session is to be read; any text that is not empty means yes."""
 
     disable_refresh: str | list[str] | UnsetType = UNSET
+    disable_cookie_cache: str | list[str] | UnsetType = UNSET
+
+
+class CurrentSession(Answer, frozen=True):
+    """Who is signed in; `needs_refresh` tells of a renewal that is deferred to a POST."""
+
+    session: Session
+    user: User
+    needs_refresh: bool | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,40 +35,29 @@ class GetSession(Plugin):
     id = "get-session"
 
     @get("/get-session")
-    async def read(self, ctx: Context, query: GetSessionQuery) -> Response:
+    async def read(self, ctx: Context, query: GetSessionQuery) -> CurrentSession | None:
         """Return the session and its user, or null; renews a session that is due."""
-        found = await self._find(ctx, renews=not query.disable_refresh)
-        response = Response.json(found)
-        response.add_header("cache-control", "no-store")
-        response.add_header("pragma", "no-cache")
-        return response
+        ctx.headers.append(("pragma", "no-cache"))
+        if ctx.options.session.defer_refresh:
+            return await self._only_read(ctx, query)
+        found = await current_identity(ctx, renews=not query.disable_refresh)
+        return None if found is None else CurrentSession(session=found.session, user=found.user)
 
     @post("/get-session")
-    async def refresh(self, ctx: Context) -> None:  # noqa: ARG002 - every endpoint gets it
-        """Refuse: reading renews already."""
-        raise APIError(CoreError.METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED)
+    async def refresh(self, ctx: Context, query: GetSessionQuery) -> CurrentSession | None:
+        """Renew a session whose renewal was deferred, and return it."""
+        if not ctx.options.session.defer_refresh:
+            raise APIError(CoreError.METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED)
+        ctx.headers.append(("pragma", "no-cache"))
+        found = await current_identity(ctx, renews=not query.disable_refresh)
+        return None if found is None else CurrentSession(session=found.session, user=found.user)
 
-    async def _find(self, ctx: Context, *, renews: bool) -> dict[str, Any] | None:
-        token = ctx.session_token
-        if token is None:
+    async def _only_read(self, ctx: Context, query: GetSessionQuery) -> CurrentSession | None:
+        found = await signed_in(ctx)
+        if found is None:
+            if ctx.session_token is not None:
+                ctx.forget_session()
             return None
-        session = await ctx.sessions.find(token)
-        if session is None or ctx.sessions.is_expired(session):
-            if session is not None:
-                await ctx.sessions.delete_expired(session)
-            ctx.forget_session()
-            return None
-        user = session["user"]
-        if renews and not ctx.is_forgetful and ctx.sessions.is_due(session):
-            session = await self._renewed(ctx, session, token)
-            if session is None:
-                return None
-        return {"session": ctx.output.session(session, token), "user": ctx.output.user(user)}
-
-    async def _renewed(self, ctx: Context, session: Record, token: str) -> Record | None:
-        renewed = await ctx.sessions.renew(session)
-        if renewed is None:
-            ctx.forget_session()
-        else:
-            ctx.send_session_token(token, lasting=True)
-        return renewed
+        # Who declines a renewal must not be told to ask for one.
+        due = not query.disable_refresh and needs_renewal(ctx, found)
+        return CurrentSession(session=found.session, user=found.user, needs_refresh=due)

@@ -2,9 +2,9 @@
 
 import string
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
+from watchword.endpoints.email_proof import send_verification
 from watchword.engine.accounts import (
     check_password_not_too_long,
     find_with_password,
@@ -15,13 +15,13 @@ from watchword.engine.endpoint import post
 from watchword.engine.plugin import Plugin
 from watchword.engine.sessions import NewSession
 from watchword.errors import APIError, CoreError, OperationRefused, ReferenceViolation
-from watchword.http.bodies import UNSET, Body, UnsetType
+from watchword.http.bodies import UNSET, Answer, Body, UnsetType
 from watchword.http.emails import canonical_email, is_email
-from watchword.http.messages import Response
 from watchword.storage.contract import Record
+from watchword.storage.entities import User
 from watchword.storage.query import F
 
-__all__ = ["SignIn"]
+__all__ = ["SignIn", "SignInBody", "SignedIn"]
 
 
 class SignInBody(Body, frozen=True):
@@ -33,6 +33,15 @@ class SignInBody(Body, frozen=True):
     remember_me: bool = True
 
 
+class SignedIn(Answer, frozen=True):
+    """Who was signed in, with the token of the new session, and where to go on."""
+
+    redirect: bool
+    token: str
+    user: User
+    url: str | UnsetType = UNSET
+
+
 @dataclass(frozen=True, kw_only=True)
 class SignIn(Plugin):
     """Makes sessions for users who prove who they are."""
@@ -40,7 +49,7 @@ class SignIn(Plugin):
     id = "sign-in"
 
     @post("/sign-in/email", form=True)
-    async def with_email(self, ctx: Context, body: SignInBody) -> Response:
+    async def with_email(self, ctx: Context, body: SignInBody) -> SignedIn:
         """Make a session, if the password is right.
 
         An unknown address, an account without a password and a wrong password are answered
@@ -52,22 +61,18 @@ class SignIn(Plugin):
         verified = await ctx.passwords.verify(body.password, stored)
         if found is None or not verified:
             raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
-        user, account = found
+        user, account = User.from_record(found[0]), found[1]
+        await _require_verified(ctx, user, body)
         account = await self._with_todays_hash(ctx, account, body.password)
         session = await self._new_session(ctx, account, remembered=body.remember_me)
-        ctx.remember(session)
-        return _answer(session.token, ctx.output.user(user), body.callback_url)
+        ctx.remember(session, user)
+        return _answer(ctx, session.token, user, body.callback_url)
 
     async def _new_session(self, ctx: Context, account: Record, *, remembered: bool) -> NewSession:
         async def write() -> NewSession:
             if not await still_has_password(ctx.store, account):
                 raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
-            return await ctx.sessions.create(
-                account["user_id"],
-                ip_address=ctx.ip_address,
-                user_agent=ctx.user_agent,
-                remembered=remembered,
-            )
+            return await ctx.new_session_of(account["user_id"], remembered=remembered)
 
         try:
             return await ctx.store.run_in_transaction(write)
@@ -107,12 +112,20 @@ def _check(ctx: Context, body: SignInBody) -> None:
     check_password_not_too_long(body.password, options)
 
 
-def _answer(token: str, user: dict[str, Any], callback_url: str | UnsetType) -> Response:
+async def _require_verified(ctx: Context, user: User, body: SignInBody) -> None:
+    """Refuse who has not proved to own the address; asked only when the password was right."""
+    options, verification = ctx.options.email_password, ctx.options.email_verification
+    if options is None or not options.require_email_verification or user.email_verified:
+        return
+    if verification is not None and verification.send_on_sign_in:
+        await send_verification(ctx, user, body.callback_url)
+    raise APIError(CoreError.EMAIL_NOT_VERIFIED)
+
+
+def _answer(ctx: Context, token: str, user: User, callback_url: str | UnsetType) -> SignedIn:
     """Tell a browser where to go on; the status stays 200 for those who fetch."""
     if callback_url is UNSET or not callback_url:
-        return Response.json({"redirect": False, "token": token, "user": user})
-    answer = {"redirect": True, "token": token, "url": callback_url, "user": user}
-    response = Response.json(answer)
+        return SignedIn(redirect=False, token=token, user=user)
     # A header holds printable ASCII; what stands there already, escapes too, is kept.
-    response.add_header("location", quote(callback_url, safe=string.punctuation))
-    return response
+    ctx.headers.append(("location", quote(callback_url, safe=string.punctuation)))
+    return SignedIn(redirect=True, token=token, url=callback_url, user=user)

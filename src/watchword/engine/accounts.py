@@ -14,7 +14,10 @@ __all__ = [
     "check_password_length",
     "check_password_not_too_long",
     "create_with_password",
+    "find_credential",
     "find_with_password",
+    "new_credential",
+    "replace_password",
     "still_has_password",
 ]
 
@@ -55,16 +58,40 @@ async def create_with_password(
         UniqueViolation: The address is taken.
     """
     created = await store.create("user", user)
+    await new_credential(store, str(created["id"]), password_hash=password_hash)
+    return created
+
+
+async def new_credential(store: Store, user_id: str, *, password_hash: str) -> None:
+    """Write a credential account; joins the transaction that is open.
+
+    Raises:
+        UniqueViolation: The user has one.
+        ReferenceViolation: The user is gone.
+    """
     await store.create(
         "account",
         {
-            "user_id": created["id"],
-            "account_id": str(created["id"]),
+            "user_id": user_id,
+            "account_id": user_id,
             "provider_id": CREDENTIAL,
             "password": password_hash,
         },
     )
-    return created
+
+
+async def find_credential(store: Store, user_id: str, *, lock: bool = False) -> Record | None:
+    """Return a user's credential account, with a password or without."""
+    credential = (F.provider_id == CREDENTIAL) & (F.account_id == user_id)
+    account = await store.find_one("account", credential, lock=lock)
+    # An account of this name that is somebody else's proves nothing.
+    return account if account is not None and str(account["user_id"]) == user_id else None
+
+
+async def replace_password(store: Store, account: Record, password_hash: str) -> bool:
+    """Write a new password over the one that was read; False if it was changed meanwhile."""
+    unchanged = (F.id == account["id"]) & (F.password == account["password"])
+    return await store.update("account", unchanged, {"password": password_hash}) is not None
 
 
 async def find_with_password(store: Store, email: str) -> tuple[Record, Record] | None:
@@ -72,12 +99,10 @@ async def find_with_password(store: Store, email: str) -> tuple[Record, Record] 
     user = await store.find_one("user", F.email == email)
     # Looked for in any case: a statement less would tell that the address is unknown.
     about = "nobody" if user is None else str(user["id"])
-    credential = (F.provider_id == CREDENTIAL) & (F.account_id == about)
-    account = await store.find_one("account", credential)
+    account = await find_credential(store, about)
     if user is None or account is None or account["password"] is None:
         return None
-    # An account of this name that is somebody else's proves nothing.
-    return (user, account) if account["user_id"] == user["id"] else None
+    return user, account
 
 
 async def still_has_password(store: Store, account: Record) -> bool:

@@ -1,16 +1,24 @@
-"""What an endpoint works with: the request, the instance's parts, and the cookies to send."""
+"""What an endpoint works with: the request, the instance's parts, and what goes out with it."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from watchword.clock import Clock
+from watchword.concurrency import Background
 from watchword.crypto.passwords import Passwords
 from watchword.crypto.signing import sign, unsign
+from watchword.engine.additional_fields import AdditionalFields
+from watchword.engine.client_address import ClientAddresses
+from watchword.engine.endpoint import Endpoint
+from watchword.engine.mail import Mail, Mailer
 from watchword.engine.options import Options
 from watchword.engine.output import Output
 from watchword.engine.sessions import NewSession, Sessions
-from watchword.http.cookies import CookieJar
+from watchword.engine.verifications import Verifications
+from watchword.errors import ErrorCode
+from watchword.http.cookies import CookieJar, encode_uri_component
 from watchword.http.messages import Request
+from watchword.storage.entities import Identity, Session, User
 from watchword.storage.store import Store
 
 __all__ = ["Context", "Instance"]
@@ -25,20 +33,46 @@ class Instance:
     options: Options
     secrets: tuple[str, ...] = field(repr=False)
     store: Store
-    sessions: Sessions
     passwords: Passwords
-    output: Output
     cookies: CookieJar
     clock: Clock
+    user_fields: AdditionalFields
+    session_fields: AdditionalFields
+    sessions: Sessions = field(init=False)
+    verifications: Verifications = field(init=False)
+    output: Output = field(init=False)
+    addresses: ClientAddresses = field(init=False)
+    background: Background = field(init=False)
+    mailer: Mailer = field(init=False)
+    endpoints: list[Endpoint] = field(init=False, default_factory=list)
+    """Every endpoint, of plugins too; for those that describe them."""
+    codes: list[ErrorCode] = field(init=False, default_factory=list)
+    """Every code of a refusal, likewise."""
+
+    def __post_init__(self) -> None:
+        background = Background()
+        made = {
+            "sessions": Sessions(self.store, self.options.session, self.clock),
+            "verifications": Verifications(self.store, self.clock),
+            "output": Output(self.store.schema),
+            "addresses": ClientAddresses(self.options.trusted_proxies),
+            "background": background,
+            "mailer": Mailer(self.options.mail, background),
+        }
+        for name, part in made.items():
+            object.__setattr__(self, name, part)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
-    """One request at one instance."""
+    """One call of an endpoint at one instance, over HTTP or from Python."""
 
     instance: Instance
     request: Request
-    set_cookies: list[str] = field(default_factory=list)
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    """Of the answer, be it a refusal or not."""
+    new_session: Identity | None = None
+    """Who was signed in by this call."""
 
     @property
     def options(self) -> Options:
@@ -56,13 +90,18 @@ class Context:
         return self.instance.sessions
 
     @property
+    def verifications(self) -> Verifications:
+        """Values that prove something once."""
+        return self.instance.verifications
+
+    @property
     def passwords(self) -> Passwords:
         """Hashes and verifies passwords."""
         return self.instance.passwords
 
     @property
     def output(self) -> Output:
-        """Turns rows into what clients see."""
+        """Turns results into what clients see."""
         return self.instance.output
 
     # --- who is asking ---------------------------------------------------------------
@@ -70,7 +109,7 @@ class Context:
     @property
     def ip_address(self) -> str:
         """The address of the client; empty if it is not known."""
-        return (self.request.client_address or "")[:64]
+        return (self.instance.addresses.find(self.request) or "")[:64]
 
     @property
     def user_agent(self) -> str:
@@ -91,10 +130,25 @@ class Context:
         value = self.instance.cookies.find(self.request.cookies, name)
         return None if value is None else unsign(value, self.instance.secrets)
 
-    # --- cookies to send -------------------------------------------------------------
+    # --- signing in --------------------------------------------------------------------
 
-    def remember(self, session: NewSession) -> None:
+    async def new_session_of(self, user_id: object, *, remembered: bool = True) -> NewSession:
+        """Make a session for this client; joins the transaction that is open.
+
+        Raises:
+            ReferenceViolation: The user is gone.
+        """
+        return await self.sessions.create(
+            user_id,
+            ip_address=self.ip_address,
+            user_agent=self.user_agent,
+            remembered=remembered,
+        )
+
+    def remember(self, session: NewSession, user: User) -> None:
         """Hand a new session to the client; without remembering, until the browser closes."""
+        made = Session.from_record(session.row, token=session.token)
+        self.new_session = Identity(made, user)
         self.send_session_token(session.token, lasting=session.remembered)
         if not session.remembered:
             self._set_signed("dont_remember", "true", max_age=None)
@@ -105,6 +159,10 @@ class Context:
         """Set the session cookie."""
         lifetime = int(self.options.session.expires_in.total_seconds())
         self._set_signed("session_token", token, max_age=lifetime if lasting else None)
+
+    def send_session_again(self, session: Session) -> None:
+        """Set the cookie of a session that goes on, as lasting as it was."""
+        self.send_session_token(session.token, lasting=not self.is_forgetful)
 
     def forget_session(self) -> None:
         """Delete every cookie of the session, the parts of a divided one too."""
@@ -119,10 +177,28 @@ class Context:
 
     def _set_signed(self, name: str, value: str, *, max_age: int | None) -> None:
         signed = sign(value, self.instance.secrets[0])
-        self.set_cookies.append(self.instance.cookies.set(name, signed, max_age=max_age))
+        self._set_cookie(self.instance.cookies.set(name, signed, max_age=max_age))
 
     def _clear(self, name: str) -> None:
-        self.set_cookies.append(self.instance.cookies.clear(name))
+        self._set_cookie(self.instance.cookies.clear(name))
+
+    def _set_cookie(self, cookie: str) -> None:
+        self.headers.append(("set-cookie", cookie))
+
+    # --- mail ----------------------------------------------------------------------------
+
+    def link(self, path: str, **parameters: str) -> str:
+        """Return a link to an endpoint, as mails carry them."""
+        query = "&".join(f"{key}={encode_uri_component(it)}" for key, it in parameters.items())
+        return f"{self.options.url}{path}?{query}"
+
+    async def post(self, mail: Mail | None) -> None:
+        """Send a message when what is open is committed, and not if it is undone.
+
+        None is a message to nobody, for answers whose time must not tell that there is none.
+        """
+        mailer = self.instance.mailer
+        await self.store.after_commit(lambda: mailer.post(mail))
 
 
 def _storable(text: str) -> str:

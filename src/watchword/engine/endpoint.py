@@ -1,57 +1,95 @@
 """What a route is: declared beside its method, collected from a plugin."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar, get_type_hints
 
 from watchword.errors import ConfigurationError
 
-__all__ = ["Declaration", "Endpoint", "collect", "get", "post"]
+__all__ = ["Declaration", "Endpoint", "collect", "get", "post", "server_only"]
 
 Method = Literal["GET", "POST"]
 Function = TypeVar("Function", bound=Callable[..., Awaitable[object]])
 
 _MARK: Final = "__endpoint__"
+_PARAMETER: Final = re.compile(r":([a-z_]+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """What `get` and `post` say of a method."""
+    """What `get`, `post` and `server_only` say of a method."""
 
     method: Method
     path: str
-    form: bool
+    form: bool = False
+    fresh: bool = False
+    routed: bool = True
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route.
+    """A route, or a call that Python code alone can make.
 
     Args:
-        method: The HTTP method.
-        path: Below the base path.
-        function: Called with the context, and with `body` and `query` if it asks for them.
+        declaration: Its method, its path below the base path, its guards.
+        function: Called with the context, and with those of the following that it asks for.
+        owner: The id of its plugin.
         body: What the body must be; None if the function takes none.
         query: What the query must be; None likewise.
-        form: An HTML form of ours may post to it; guarded against those of other sites.
+        needs_session: The function takes an `identity`, so others than the signed-in get 401.
+        parameters: Names of the parts of the path that it takes.
+        returns: The type of its answer.
     """
 
-    method: Method
-    path: str
+    declaration: Declaration
     function: Callable[..., Awaitable[object]]
+    owner: str
     body: Any = None
     query: Any = None
-    form: bool = False
+    needs_session: bool = False
+    parameters: tuple[str, ...] = ()
+    returns: Any = field(default=None)
+
+    @property
+    def method(self) -> Method:
+        """The HTTP method."""
+        return self.declaration.method
+
+    @property
+    def path(self) -> str:
+        """The path below the base path, with `:name` for its parameters."""
+        return self.declaration.path
 
 
-def get(path: str) -> Callable[[Function], Function]:
-    """Declare a method of a plugin as an endpoint that is read."""
-    return _mark(Declaration("GET", path, form=False))
+def get(path: str, *, fresh: bool = False, hidden: bool = False) -> Callable[[Function], Function]:
+    """Declare a method of a plugin as an endpoint that is read.
+
+    Args:
+        path: Below the base path; `:name` stands for a part that the method takes.
+        fresh: The sign-in must be recent.
+        hidden: Not described in the OpenAPI document.
+    """
+    return _mark(Declaration(method="GET", path=path, fresh=fresh, hidden=hidden))
 
 
-def post(path: str, *, form: bool = False) -> Callable[[Function], Function]:
-    """Declare a method of a plugin as an endpoint that acts."""
-    return _mark(Declaration("POST", path, form=form))
+def post(path: str, *, form: bool = False, fresh: bool = False) -> Callable[[Function], Function]:
+    """Declare a method of a plugin as an endpoint that acts.
+
+    A method that takes an `identity` is called for who is signed in.
+
+    Args:
+        path: Below the base path.
+        form: An HTML form of ours may post to it; guarded against those of other sites.
+        fresh: The sign-in must be recent.
+    """
+    return _mark(Declaration(method="POST", path=path, form=form, fresh=fresh))
+
+
+def server_only(path: str) -> Callable[[Function], Function]:
+    """Declare a method that Python code alone calls; there is no route to it."""
+    return _mark(Declaration(method="POST", path=path, routed=False))
 
 
 def _mark(declaration: Declaration) -> Callable[[Function], Function]:
@@ -67,21 +105,28 @@ def _mark(declaration: Declaration) -> Callable[[Function], Function]:
     return mark
 
 
-def collect(plugin: object) -> Iterator[Endpoint]:
+def collect(plugin: object, owner: str) -> Iterator[Endpoint]:
     """Return the endpoints of a plugin, in the order of their declaration."""
     for name in _names(type(plugin)):
         declaration = getattr(getattr(type(plugin), name), _MARK, None)
         if isinstance(declaration, Declaration):
-            function = getattr(plugin, name)
-            hints = get_type_hints(function)
-            yield Endpoint(
-                declaration.method,
-                declaration.path,
-                function,
-                body=hints.get("body"),
-                query=hints.get("query"),
-                form=declaration.form,
-            )
+            yield _endpoint(declaration, getattr(plugin, name), owner)
+
+
+def _endpoint(
+    declaration: Declaration, function: Callable[..., Awaitable[object]], owner: str
+) -> Endpoint:
+    hints = get_type_hints(function)
+    return Endpoint(
+        declaration,
+        function,
+        owner,
+        body=hints.get("body"),
+        query=hints.get("query"),
+        needs_session="identity" in hints,
+        parameters=tuple(_PARAMETER.findall(declaration.path)),
+        returns=hints.get("return"),
+    )
 
 
 def _names(plugin: type) -> Iterator[str]:

@@ -1,15 +1,36 @@
 """Every setting of the core, checked when it is made."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias, TypedDict
 from urllib.parse import urlsplit
 
+from watchword.engine.hooks import EndpointHook
+from watchword.engine.mail import SendMail
+from watchword.engine.origins import TrustedOrigins
+from watchword.engine.rate_limit import RateLimits
 from watchword.errors import ConfigurationError
 from watchword.http.cookies import SameSite
+from watchword.schema import Field
+from watchword.storage.entities import User
 
-__all__ = ["CookieOptions", "EmailPassword", "Options", "SessionOptions"]
+__all__ = [
+    "AccountOptions",
+    "ChangeEmail",
+    "CookieOptions",
+    "DeleteUser",
+    "EmailPassword",
+    "EmailVerification",
+    "Options",
+    "SessionOptions",
+    "Settings",
+    "UserCallback",
+    "UserOptions",
+]
+
+UserCallback: TypeAlias = Callable[[User], Awaitable[None] | None]
+"""Told about a user, `def` or `async def`."""
 
 _LONGEST_PASSWORD: Final = 1024
 
@@ -27,6 +48,14 @@ class EmailPassword:
         min_password_length: In UTF-16 code units, as browsers count (NIST SP 800-63B asks
             for 8 at least).
         max_password_length: Likewise; what is longer is refused before it is hashed.
+        require_email_verification: Sign in only who has proved to own the address.
+        reset_password: Let people who can read their mail set a new password; needs `mail`.
+        reset_token_expires_in: How long the link in that mail works.
+        revoke_sessions_on_password_reset: End every session when a password is reset: whoever
+            stole the old one may be signed in.
+        on_password_reset: Told after the commit.
+        on_existing_user_sign_up: Told when somebody signs up with a known address and is
+            answered as if it were new; for a mail to its owner.
     """
 
     sign_up: bool = True
@@ -34,6 +63,12 @@ class EmailPassword:
     hide_existing_users: bool = False
     min_password_length: int = 8
     max_password_length: int = 128
+    require_email_verification: bool = False
+    reset_password: bool = True
+    reset_token_expires_in: timedelta = timedelta(hours=1)
+    revoke_sessions_on_password_reset: bool = True
+    on_password_reset: UserCallback | None = None
+    on_existing_user_sign_up: UserCallback | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.min_password_length <= self.max_password_length <= _LONGEST_PASSWORD:
@@ -46,7 +81,86 @@ class EmailPassword:
     @property
     def signs_in_at_sign_up(self) -> bool:
         """Whether a new user gets a session at once."""
-        return self.auto_sign_in and not self.hide_existing_users
+        uniform = self.hide_existing_users or self.require_email_verification
+        return self.auto_sign_in and not uniform
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailVerification:
+    """Links by which people prove to own their address; needs `mail`.
+
+    Args:
+        send_on_sign_up: None sends one if sign-in requires a verified address.
+        send_on_sign_in: Send one to who signs in unverified where that is required.
+        auto_sign_in: Sign in who opens the link and was not verified yet.
+        expires_in: How long a link works.
+        before: Asked before an address counts as verified; may refuse with an `APIError`.
+        after: Told after the commit.
+    """
+
+    send_on_sign_up: bool | None = None
+    send_on_sign_in: bool = False
+    auto_sign_in: bool = False
+    expires_in: timedelta = timedelta(hours=1)
+    before: UserCallback | None = None
+    after: UserCallback | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeEmail:
+    """Let users change their address; the new one is proved before it is taken over.
+
+    Args:
+        confirm_with_old_address: Ask a verified user at the old address first.
+        unverified_at_once: Who never verified the old address changes it at once.
+    """
+
+    confirm_with_old_address: bool = False
+    unverified_at_once: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteUser:
+    """Let users delete themselves.
+
+    Args:
+        confirm_by_mail: Send a link that does it; needs `mail`.
+        token_expires_in: How long that link works.
+        before: Asked before anything is deleted; may refuse with an `APIError`.
+        after: Told after the commit.
+    """
+
+    confirm_by_mail: bool = False
+    token_expires_in: timedelta = timedelta(days=1)
+    before: UserCallback | None = None
+    after: UserCallback | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserOptions:
+    """What users are and may do with themselves.
+
+    Args:
+        additional_fields: Further fields by logical name; `input` lets clients set one,
+            `returned` shows it to them.
+        change_email: None keeps addresses as they are.
+        delete_user: None keeps users.
+    """
+
+    additional_fields: Mapping[str, Field] = field(default_factory=dict)
+    change_email: ChangeEmail | None = None
+    delete_user: DeleteUser | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountOptions:
+    """The ways in that a user has.
+
+    Args:
+        allow_unlinking_all: Let users give up the last one; nobody can then sign in as them.
+    """
+
+    allow_unlinking_all: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +172,20 @@ class SessionOptions:
         update_age: A session in use is renewed when it was not for this long, so an active
             one writes at most once in this time.
         forgotten_in: For who asked not to be remembered; never renewed.
+        fresh_age: How long after the sign-in sensitive calls need no new one; zero is always.
+        refresh: Renew sessions in use; without it they end `expires_in` after the sign-in.
+        defer_refresh: Reading a session never writes: the answer tells that it is due, and
+            the client asks for the renewal by POST. For reads from a replica.
+        additional_fields: Further fields by logical name.
     """
 
     expires_in: timedelta = timedelta(days=7)
     update_age: timedelta = timedelta(days=1)
     forgotten_in: timedelta = timedelta(days=1)
+    fresh_age: timedelta = timedelta(days=1)
+    refresh: bool = True
+    defer_refresh: bool = False
+    additional_fields: Mapping[str, Field] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if min(self.expires_in, self.forgotten_in) < timedelta(seconds=1):
@@ -93,6 +216,27 @@ class CookieOptions:
     same_site: SameSite = "Lax"
 
 
+class Settings(TypedDict, total=False):
+    """What `Options` takes beside the base URL, for whoever passes it on."""
+
+    base_path: str
+    email_password: EmailPassword | None
+    email_verification: EmailVerification | None
+    session: SessionOptions
+    user: UserOptions
+    account: AccountOptions
+    cookies: CookieOptions
+    mail: SendMail | None
+    trusted_origins: TrustedOrigins
+    rate_limits: RateLimits
+    trusted_proxies: Sequence[str]
+    hooks: Sequence[EndpointHook]
+    disabled_paths: Sequence[str]
+    ignore_trailing_slash: bool
+    error_url: str | None
+    max_body_size: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The settings of one instance.
@@ -103,9 +247,21 @@ class Options:
         email_password: None switches sign-up and sign-in by password off.
         session: How long sessions live.
         cookies: How cookies are named and sent.
+        email_verification: None sends no links to verify addresses.
+        user: What users are and may do with themselves.
+        account: The ways in that a user has.
+        mail: Delivers messages; None switches off what needs them.
         trusted_origins: Other origins whose pages may call and be redirected to: exact
             (`https://app.example.com`), with wildcards (`https://*.example.com`,
-            `*.example.com`), or a scheme of an app (`myapp://`).
+            `*.example.com`), or a scheme of an app (`myapp://`); or a function of the request
+            that returns such.
+        rate_limits: How often one client may call.
+        trusted_proxies: Addresses and networks whose word on the client's address is taken.
+        hooks: Run around endpoints.
+        disabled_paths: Paths below the base path that answer 404.
+        ignore_trailing_slash: Take `/ok/` for `/ok`.
+        error_url: Where browsers are sent when a link fails and names no page for that; None
+            is a page of ours.
         max_body_size: In bytes; longer bodies are refused unread.
     """
 
@@ -114,7 +270,17 @@ class Options:
     email_password: EmailPassword | None = None
     session: SessionOptions = field(default_factory=SessionOptions)
     cookies: CookieOptions = field(default_factory=CookieOptions)
-    trusted_origins: Sequence[str] = ()
+    email_verification: EmailVerification | None = None
+    user: UserOptions = field(default_factory=UserOptions)
+    account: AccountOptions = field(default_factory=AccountOptions)
+    mail: SendMail | None = None
+    trusted_origins: TrustedOrigins = ()
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    trusted_proxies: Sequence[str] = ()
+    hooks: Sequence[EndpointHook] = ()
+    disabled_paths: Sequence[str] = ()
+    ignore_trailing_slash: bool = False
+    error_url: str | None = None
     max_body_size: int = 1_048_576
 
     def __post_init__(self) -> None:
@@ -136,6 +302,43 @@ class Options:
             raise ConfigurationError(
                 "trusted_origins is one text.", hint="Pass a list of origins."
             )
+        if self.mail is None and (needing := self._needs_mail()):
+            raise ConfigurationError(
+                f"{needing} sends mail, but nothing delivers it.",
+                hint="Pass mail=SMTPSender(…), or a function that takes a Mail.",
+            )
+
+    def _needs_mail(self) -> str | None:
+        """Name a setting that cannot work without mail."""
+        delete_user, change_email = self.user.delete_user, self.user.change_email
+        if self.email_verification is not None:
+            return "email_verification"
+        if delete_user is not None and delete_user.confirm_by_mail:
+            return "DeleteUser(confirm_by_mail=True)"
+        if change_email is not None and change_email.confirm_with_old_address:
+            return "ChangeEmail(confirm_with_old_address=True)"
+        return None
+
+    @property
+    def resets_passwords(self) -> bool:
+        """Whether people can set a new password by mail."""
+        given = self.email_password
+        return given is not None and given.reset_password and self.mail is not None
+
+    @property
+    def verifies_at_sign_up(self) -> bool:
+        """Whether a new user gets a link to verify the address."""
+        verification, password = self.email_verification, self.email_password
+        if verification is None or password is None:
+            return False
+        if verification.send_on_sign_up is None:
+            return password.require_email_verification
+        return verification.send_on_sign_up
+
+    @property
+    def url(self) -> str:
+        """Where the endpoints are, without a slash at its end."""
+        return self.origin + self.path
 
     @property
     def origin(self) -> str:

@@ -4,14 +4,19 @@ Every redirect target and every Origin header is checked here and nowhere else.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from watchword.concurrency import call
 from watchword.errors import APIError, ConfigurationError, CoreError
 from watchword.http.messages import Request
 
-__all__ = ["OriginGuard"]
+__all__ = ["OriginGuard", "TrustedOrigins"]
+
+Patterns: TypeAlias = Sequence[str]
+TrustedOrigins: TypeAlias = Patterns | Callable[[Request], Patterns | Awaitable[Patterns]]
+"""Origins and patterns, or a function that returns those which a request may come from."""
 
 # What a browser resolves to another host than it seems to name.
 _UNSAFE_RELATIVE: Final = re.compile(r"^//|[\\\x00-\x1f\x7f]|^[^?#]*%(?:2f|5c)", re.IGNORECASE)
@@ -40,20 +45,21 @@ class OriginGuard:
         ConfigurationError: One of them could never be matched.
     """
 
-    def __init__(self, own: str, trusted: Iterable[str] = ()) -> None:
+    def __init__(self, own: str, trusted: TrustedOrigins = ()) -> None:
         self._own = own
-        self._matchers = tuple(_matcher(pattern) for pattern in (own, *trusted))
+        self._ask = trusted if callable(trusted) else None
+        self._matchers = _matchers((own,) if callable(trusted) else (own, *trusted))
 
-    def check_caller(self, request: Request) -> None:
+    async def check_caller(self, request: Request) -> None:
         """Refuse an acting request whose cookies another site may have borrowed.
 
         Raises:
             APIError: It carries cookies and does not come from a trusted origin.
         """
         if request.header("cookie") is not None:
-            self._check_origin(request)
+            await self._check_origin(request)
 
-    def check_form(self, request: Request) -> None:
+    async def check_form(self, request: Request) -> None:
         """Refuse a sign-in that another site's page submits, cookies or not.
 
         Otherwise a page could sign its visitor in as somebody else (login CSRF).
@@ -69,46 +75,65 @@ class OriginGuard:
             raise APIError(CoreError.CROSS_SITE_NAVIGATION_LOGIN_BLOCKED)
         named = request.header("origin") or request.header("referer")
         if site or mode or dest or named:
-            self._check_origin(request)
+            await self._check_origin(request)
 
-    def check_targets(self, body: object, request: Request) -> None:
+    async def check_targets(self, given: object, request: Request) -> None:
         """Refuse redirect targets that are not trusted.
+
+        Args:
+            given: The body, or the query of a link.
+            request: Its query names a `callbackURL` if the body does not.
 
         Raises:
             APIError: A target is no text, or leads elsewhere.
         """
-        given = body if isinstance(body, dict) else {}
+        values = given if isinstance(given, Mapping) else {}
         for name, (code, label) in _TARGETS.items():
-            target = given.get(name)
-            if not target and name == "callbackURL":
+            target = values.get(name)
+            if not _is_given(target) and name == "callbackURL":
                 target = request.query.get(name)
-            if target:
-                self._check_target(target, code, label)
+            if _is_given(target):
+                await self._check_target(target, request, code, label)
 
-    def trusts(self, url: str) -> bool:
-        """Tell whether an absolute URL belongs to a trusted origin."""
-        return any(matches(url) for matches in self._matchers)
+    async def trusts(self, url: str, request: Request) -> bool:
+        """Tell whether an absolute URL belongs to an origin that is trusted for a request."""
+        if any(matches(url) for matches in self._matchers):
+            return True
+        if self._ask is None:
+            return False
+        return any(matches(url) for matches in _matchers(await call(self._ask, request)))
 
-    def _check_origin(self, request: Request) -> None:
+    async def _check_origin(self, request: Request) -> None:
         origin = request.header("origin") or request.header("referer")
         if origin == "null" and request.header("sec-fetch-site") == "same-origin":
             origin = self._own
         if not origin or origin == "null":
             raise APIError(CoreError.MISSING_OR_NULL_ORIGIN)
-        if not self.trusts(origin):
+        if not await self.trusts(origin, request):
             raise APIError(CoreError.INVALID_ORIGIN)
 
-    def _check_target(self, target: object, code: CoreError, label: str) -> None:
+    async def _check_target(
+        self, target: object, request: Request, code: CoreError, label: str
+    ) -> None:
         if not isinstance(target, str):
             raise APIError.bare(400, f"Invalid {label}: expected a string")
         if target.startswith("/"):
             if _UNSAFE_RELATIVE.search(target):
                 raise APIError(code)
-        elif not self.trusts(target):
+        elif not await self.trusts(target, request):
             raise APIError(code)
 
 
+def _is_given(target: object) -> bool:
+    """Tell whether JavaScript takes a value for true, as clients of this wire do."""
+    return bool(target) or isinstance(target, list | dict)
+
+
 # --- patterns ----------------------------------------------------------------------------
+
+
+def _matchers(patterns: Patterns) -> tuple[Callable[[str], bool], ...]:
+    return tuple(_matcher(pattern) for pattern in patterns)
 
 
 def _matcher(pattern: str) -> Callable[[str], bool]:

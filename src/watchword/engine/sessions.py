@@ -1,18 +1,23 @@
 """Sessions: made at sign-in, found by their token, renewed in use, deleted at sign-out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from watchword.clock import Clock
 from watchword.crypto.tokens import new_token
 from watchword.engine.options import SessionOptions
+from watchword.errors import OperationRefused
 from watchword.storage.contract import Record
-from watchword.storage.query import F, Include
+from watchword.storage.entities import Identity, Session, User
+from watchword.storage.query import F, Include, OrderBy
 from watchword.storage.store import Store
 
 __all__ = ["NewSession", "Sessions"]
 
-_WITH_USER: Final = (Include("user"),)
+# Named, for sessions may get other fields that point at users, such as who impersonates.
+_WITH_USER: Final = (Include("user", through="user_id"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +59,77 @@ class Sessions:
         )
         return NewSession(row, token, remembered)
 
-    async def find(self, token: str) -> Record | None:
+    async def find(self, token: str) -> Identity | None:
         """Return the session with its user, in one statement, be it expired or not."""
-        return await self._store.find_one("session", F.token == token, include=_WITH_USER)
+        row = await self._store.find_one("session", F.token == token, include=_WITH_USER)
+        if row is None or row["user"] is None:
+            return None
+        return Identity(Session.from_record(row, token=token), User.from_record(row["user"]))
 
-    def is_expired(self, row: Record) -> bool:
+    async def list_of(self, user_id: str) -> list[Session]:
+        """Return all sessions of a user that still hold, each with its handle, the oldest first.
+
+        The token of a session is known to its holder alone; its handle is its id.
+        """
+        live = (F.user_id == user_id) & (F.expires_at > self._clock())
+        rows = await self._store.find_many("session", live, order_by=(OrderBy("created_at"),))
+        return [Session.from_record(row, token=str(row["id"])) for row in rows]
+
+    # --- time --------------------------------------------------------------------------
+
+    def is_expired(self, session: Session) -> bool:
         """Tell whether the session has ended."""
-        return bool(row["expires_at"] <= self._clock())
+        return session.expires_at <= self._clock()
 
-    def is_due(self, row: Record) -> bool:
+    def is_due(self, session: Session) -> bool:
         """Tell whether a session in use is to be renewed."""
-        renewed_at = row["expires_at"] - self._options.expires_in
-        return bool(renewed_at + self._options.update_age <= self._clock())
+        renewed_at = session.expires_at - self._options.expires_in
+        return self._options.refresh and renewed_at + self._options.update_age <= self._clock()
 
-    async def renew(self, row: Record) -> Record | None:
+    def is_fresh(self, session: Session) -> bool:
+        """Tell whether the sign-in was recent enough for a sensitive call."""
+        age = self._clock() - session.created_at
+        return self._options.fresh_age == timedelta(0) or age < self._options.fresh_age
+
+    # --- writing -----------------------------------------------------------------------
+
+    async def renew(self, session: Session) -> Session | None:
         """Let the session live for another span; None if it is gone.
 
         Of several requests that find it due, one writes; the others see what it wrote.
         """
-        unchanged = (F.id == row["id"]) & (F.expires_at == row["expires_at"])
+        unchanged = (F.id == session.id) & (F.expires_at == session.expires_at)
         expires_at = self._clock() + self._options.expires_in
-        renewed = await self._store.update("session", unchanged, {"expires_at": expires_at})
-        if renewed is None:
-            renewed = await self._store.find_one("session", F.id == row["id"])
-        return renewed
+        try:
+            row = await self._store.update("session", unchanged, {"expires_at": expires_at})
+        except OperationRefused:
+            return session  # a hook keeps it as long as it was to be
+        if row is None:
+            row = await self._store.find_one("session", F.id == session.id)
+        return None if row is None else Session.from_record(row, token=session.token)
+
+    async def update(self, session: Session, changes: Mapping[str, Any]) -> Session | None:
+        """Change what was added to the session; None if it is gone."""
+        row = await self._store.update("session", F.id == session.id, changes)
+        return None if row is None else Session.from_record(row, token=session.token)
 
     async def delete(self, token: str) -> None:
         """End a session; nothing happens if there is none."""
         await self._store.delete("session", F.token == token)
 
-    async def delete_expired(self, row: Record) -> None:
+    async def delete_expired(self, session: Session) -> None:
         """Remove a session that has ended, unless it was renewed meanwhile."""
-        ended = (F.id == row["id"]) & (F.expires_at <= self._clock())
+        ended = (F.id == session.id) & (F.expires_at <= self._clock())
         await self._store.delete("session", ended)
+
+    async def revoke(self, user_id: str, token: str) -> None:
+        """End one session of a user, named by its token or its handle; of others none."""
+        named = (F.token == token) | (F.id == token)
+        await self._store.delete_many("session", (F.user_id == user_id) & named)
+
+    async def revoke_all(self, user_id: str, *, but: str | None = None) -> None:
+        """End every session of a user, or every one but that with an id."""
+        theirs = F.user_id == user_id
+        if but is not None:
+            theirs &= F.id != but
+        await self._store.delete_many("session", theirs)

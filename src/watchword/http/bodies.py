@@ -3,7 +3,18 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, dataclass_transform
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+)
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -14,8 +25,11 @@ from watchword.http.issues import Issue, find_issues
 
 __all__ = [
     "UNSET",
+    "Answer",
     "Body",
+    "Done",
     "NonEmpty",
+    "OpenBody",
     "Query",
     "SafeInt",
     "UnsetType",
@@ -41,6 +55,7 @@ SafeInt: TypeAlias = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
 """An integer that JavaScript knows exactly; a plain int may be of any size."""
 
 _UNKNOWN: Final = Issue((), "Invalid input")
+_REST: Final = "additionalFields"
 _DEEPEST: Final = 64
 _MOST_PAIRS: Final = 1000
 _JSON_TYPE: Final = re.compile(r"application/([a-z0-9.+-]*\+)?json")
@@ -63,6 +78,34 @@ class Body(msgspec.Struct, frozen=True, rename=wire_name):
     An optional field is `text: str | UnsetType = UNSET`: it may be left out, but not be null.
     A query's fields are texts, and a flag in a query is set if its text is not empty.
     """
+
+
+class OpenBody(Body, frozen=True, kw_only=True):
+    """A body that keeps the keys it does not name in `additional_fields`.
+
+    `model` names the model whose additional fields these are; `creates` tells that a row is
+    made of them, so that some may be required.
+    """
+
+    model: ClassVar[str] = "user"
+    creates: ClassVar[bool] = False
+    additional_fields: dict[str, Any] = {}
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class Answer(msgspec.Struct, frozen=True, rename=wire_name):
+    """What an endpoint answers; a field that is UNSET is left out."""
+
+    def __repr__(self) -> str:
+        """Show no token: logs are read by many."""
+        shown = (it for it in self.__struct_fields__ if it != "token")
+        return f"{type(self).__name__}({', '.join(f'{it}={getattr(self, it)!r}' for it in shown)})"
+
+
+class Done(Answer, frozen=True):
+    """It is done; there is nothing more to say."""
+
+    status: bool = True
 
 
 # --- reading -------------------------------------------------------------------------
@@ -175,6 +218,10 @@ def validate(value: object, expected: type[T], *, at: Literal["body", "query"] =
         APIError: It is of another shape. The message names all that is wrong, up to 20 things,
             and never repeats what was sent.
     """
+    if value is UNSET and UnsetType in get_args(expected):
+        return cast("T", value)  # one of the types that T joins
+    if _is_struct(expected) and issubclass(expected, OpenBody):
+        value = _with_rest(value, expected)
     try:
         result = msgspec.convert(value, expected)
     except (msgspec.ValidationError, UnicodeEncodeError):  # the latter: half a surrogate pair
@@ -184,6 +231,17 @@ def validate(value: object, expected: type[T], *, at: Literal["body", "query"] =
             return result
         issues = _unstorable_fields(value, expected)
     raise APIError(CoreError.VALIDATION_ERROR, message=_sentence(issues or [_UNKNOWN], at))
+
+
+def _with_rest(value: object, expected: type[OpenBody]) -> object:
+    if not isinstance(value, dict):
+        if any(it.required for it in msgspec.structs.fields(expected)):
+            return value
+        issues = find_issues(value, dict[str, Any])
+        raise APIError(CoreError.VALIDATION_ERROR, message=_sentence(issues, "body"))
+    own = {it.encode_name for it in msgspec.structs.fields(expected)} - {_REST}
+    rest = {key: it for key, it in value.items() if key not in own}
+    return {**{key: it for key, it in value.items() if key in own}, _REST: rest}
 
 
 def _sentence(issues: list[Issue], at: str) -> str:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from types import NoneType
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
-from msgspec import UNSET, UnsetType, inspect
+from msgspec import UNSET, Meta, UnsetType, ValidationError, convert, inspect
 
 __all__ = ["Issue", "find_issues"]
 
@@ -91,6 +92,16 @@ def _in_text(value: Any, kind: inspect.StrType, path: Path) -> Iterator[Issue]:
         yield Issue(path, "Invalid input")
 
 
+def _in_instant(value: Any, kind: inspect.DateTimeType, path: Path) -> Iterator[Issue]:
+    if not isinstance(value, str):
+        yield _mismatch("string", value, path)
+        return
+    try:
+        convert(value, Annotated[datetime, Meta(tz=kind.tz)])
+    except ValidationError:
+        yield Issue(path, "Invalid ISO datetime")
+
+
 def _in_boolean(value: Any, _kind: inspect.BoolType, path: Path) -> Iterator[Issue]:
     if not isinstance(value, bool):
         yield _mismatch("boolean", value, path)
@@ -166,6 +177,7 @@ _FINDERS: Final[Mapping[type[inspect.Type], Callable[[Any, Any, Path], Iterator[
     inspect.DictType: _in_mapping,
     inspect.ListType: _in_list,
     inspect.StrType: _in_text,
+    inspect.DateTimeType: _in_instant,
     inspect.BoolType: _in_boolean,
     inspect.IntType: _in_integer,
     inspect.FloatType: _in_number,

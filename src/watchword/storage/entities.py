@@ -32,21 +32,36 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """A sign-in that still holds; its token is known to the client alone."""
+    """A sign-in that still holds. What was added to the model stands in `extra`.
+
+    `token` is what its holder's cookie carries; in a list of a user's sessions, those of
+    others have a handle there with which they can be revoked, but not used.
+    """
 
     id: str
+    token: str
     user_id: str
     expires_at: datetime
     ip_address: str | None
     user_agent: str | None
     created_at: datetime
     updated_at: datetime
+    extra: Mapping[str, Any] = {}
 
     @classmethod
-    def from_record(cls, record: Record) -> "Session":
-        """Return a stored row as a value."""
+    def from_record(cls, record: Record, *, token: str) -> "Session":
+        """Return a stored row as a value; the row itself holds the token's digest alone."""
         known = {name: record[name] for name in _SESSION_FIELDS}
-        return cls(**known | {"id": str(record["id"]), "user_id": str(record["user_id"])})
+        extra = {name: value for name, value in record.items() if name not in _NOT_EXTRA}
+        return cls(
+            **known
+            | {"id": str(record["id"]), "user_id": str(record["user_id"]), "token": token}
+            | {"extra": extra}
+        )
+
+    def __repr__(self) -> str:
+        """Show no token: logs are read by many."""
+        return f"Session(id={self.id!r}, user_id={self.user_id!r}, expires_at={self.expires_at})"
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -57,4 +72,6 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 _USER_FIELDS: Final = frozenset(User.__struct_fields__) - {"extra"}
-_SESSION_FIELDS: Final = frozenset(Session.__struct_fields__)
+_SESSION_FIELDS: Final = frozenset(Session.__struct_fields__) - {"extra", "token"}
+# The user may come with the session; it is no field of it.
+_NOT_EXTRA: Final = _SESSION_FIELDS | {"token", "user"}

@@ -32,7 +32,11 @@ _MARKERS: Final = (
     "never_loop: run this coroutine test without an event loop only",
 )
 
-pytest.register_assert_rewrite("watchword.testing.suite")
+pytest.register_assert_rewrite(
+    "watchword.testing.suite",
+    "watchword.testing.integration_suite",
+    "watchword.testing.integration_clients",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
     """Let coroutine tests of ours ask for a mode."""
-    if not (inspect.iscoroutinefunction(obj) and name.startswith("test")):
+    # By its name first: a module's `request` of Flask must not be asked what it is.
+    if not (name.startswith("test") and inspect.iscoroutinefunction(obj)):
         return
     marks = {mark.name: mark for mark in getattr(obj, "pytestmark", ())}
     ours = collector.config.getini("watchword_async") or "watchword_async" in marks

@@ -1,0 +1,116 @@
+"""Links by which people prove to own an address: what they stand for, and how they are sent."""
+
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from watchword.engine.context import Context
+from watchword.engine.mail import Mail
+from watchword.engine.options import EmailVerification
+from watchword.http.bodies import UNSET, UnsetType
+from watchword.storage.entities import User
+
+__all__ = [
+    "PURPOSE",
+    "EmailProof",
+    "pretend_to_send",
+    "proof_of",
+    "send_change_confirmation",
+    "send_new_address_verification",
+    "send_verification",
+    "value_of",
+]
+
+PURPOSE: Final = "verify-email"
+
+
+class EmailProof(msgspec.Struct, frozen=True, kw_only=True):
+    """What a link proves: who opens it reads the mail of an address.
+
+    Bound to the user and to the address that they had when it was sent: a link outlives no
+    change of either.
+    """
+
+    user_id: str
+    email: str
+    new_email: str | None = None
+    """The address that is to replace it."""
+    confirms_change: bool = False
+    """Sent to the old address, to ask whether the change is meant."""
+
+
+def proof_of(value: str) -> EmailProof:
+    """Return what was issued; nobody but us writes such values."""
+    return msgspec.json.decode(value, type=EmailProof)
+
+
+def value_of(proof: EmailProof) -> str:
+    """Return what is issued of a proof."""
+    return msgspec.json.encode(proof).decode()
+
+
+async def send_verification(ctx: Context, user: User, callback_url: str | UnsetType) -> None:
+    """Send a link that verifies the user's address."""
+    token = await _issue(ctx, EmailProof(user_id=user.id, email=user.email))
+    url = _url(ctx, token, callback_url)
+    await ctx.post(Mail(purpose="verify-email", to=user.email, user=user, url=url, token=token))
+
+
+async def send_change_confirmation(
+    ctx: Context, user: User, new_email: str, callback_url: str | UnsetType
+) -> None:
+    """Ask at the present address whether the change is meant."""
+    proof = EmailProof(
+        user_id=user.id, email=user.email, new_email=new_email, confirms_change=True
+    )
+    token = await _issue(ctx, proof)
+    await ctx.post(
+        Mail(
+            purpose="confirm-email-change",
+            to=user.email,
+            user=user,
+            url=_url(ctx, token, callback_url),
+            token=token,
+            new_email=new_email,
+        )
+    )
+
+
+async def send_new_address_verification(
+    ctx: Context, user: User, new_email: str, callback_url: str | UnsetType
+) -> None:
+    """Send a link to the new address that makes it the user's."""
+    token = await _issue(ctx, EmailProof(user_id=user.id, email=user.email, new_email=new_email))
+    await ctx.post(
+        Mail(
+            purpose="verify-new-email",
+            to=new_email,
+            user=user,
+            url=_url(ctx, token, callback_url),
+            token=token,
+            new_email=new_email,
+        )
+    )
+
+
+async def pretend_to_send(ctx: Context, email: str) -> None:
+    """Do the work of a link for nobody, so that an answer's time tells nothing.
+
+    What is written stands for no user and goes with the next purge.
+    """
+    await _issue(ctx, EmailProof(user_id="", email=email))
+    await ctx.post(None)
+
+
+async def _issue(ctx: Context, proof: EmailProof) -> str:
+    return await ctx.verifications.issue(PURPOSE, value_of(proof), expires_in=_lifetime(ctx))
+
+
+def _lifetime(ctx: Context) -> timedelta:
+    return (ctx.options.email_verification or EmailVerification()).expires_in
+
+
+def _url(ctx: Context, token: str, callback_url: str | UnsetType) -> str:
+    target = "/" if callback_url is UNSET or not callback_url else callback_url
+    return ctx.link("/verify-email", token=token, callbackURL=target)

@@ -1,0 +1,110 @@
+"""Rate limits as clients meet them: which requests are counted together, and whose they are."""
+
+import pytest
+
+from watchword import EmailPassword, RateLimits, Watchword
+from watchword.adapters.memory import MemoryAdapter
+
+SIGN_IN = {"email": "ada@example.org", "password": "difference-engine"}
+PROXY = "10.0.0.1"
+
+
+@pytest.fixture
+def limited(new_auth, new_browser):
+    """A browser at an instance that lets two requests pass on each path."""
+    return new_browser(new_auth(rate_limits=RateLimits(max=2)))
+
+
+async def statuses(browser, *paths, **request):
+    """Read these paths, one after the other."""
+    return [(await browser.get(path, **request)).status for path in paths]
+
+
+async def test_sign_ins_are_limited_unless_told_otherwise(clock, cheap_passwords, new_browser):
+    """Three in ten seconds; then who waits as long as told may try again."""
+    auth = Watchword(
+        MemoryAdapter(),
+        secret="correct-horse-battery-staple-0123456789",
+        base_url="http://localhost:8000",
+        email_password=EmailPassword(),
+        passwords=cheap_passwords,
+        clock=clock,
+    )
+    browser = new_browser(auth)
+
+    answers = [await browser.post("/sign-in/email", SIGN_IN) for _ in range(4)]
+
+    assert [it.status for it in answers] == [401, 401, 401, 429]
+    refused = answers[-1]
+    assert refused.json == {"message": "Too many requests. Please try again later."}
+    assert (refused.header("x-retry-after"), refused.header("retry-after")) == ("10", "10")
+    clock.advance(seconds=10)
+    assert (await browser.post("/sign-in/email", SIGN_IN)).status == 401
+
+
+async def test_attack_guessing_passwords(auth, new_auth, browser, new_browser):
+    """Not even the right password is looked at any more."""
+    limited = new_browser(new_auth(auth.adapter, rate_limits=RateLimits()))
+    await browser.sign_up()
+    for guess in ("password", "12345678", "ada-lovelace"):
+        await limited.sign_in(password=guess)
+
+    answer = await limited.sign_in()
+
+    assert (answer.status, answer.set_cookies) == (429, [])
+
+
+async def test_each_path_is_counted_apart(limited):
+    """Who reads the session often can still see whether the server answers."""
+    await statuses(limited, "/ok", "/ok")
+
+    assert await statuses(limited, "/ok", "/get-session") == [429, 200]
+
+
+async def test_attack_memory_filled_with_invented_paths(limited):
+    """All that lead nowhere are one, with any method; those that exist are not concerned."""
+    assert await statuses(limited, "/a", "/sign-in/email", "/b", "/ok") == [404, 404, 429, 200]
+    assert (await limited.post("/c", {})).status == 429
+
+
+async def test_attack_guessing_tokens_in_a_path(limited):
+    """What counts is the route, not what stands in its place."""
+    paths = (f"/reset-password/{guess}" for guess in "abc")
+
+    assert await statuses(limited, *paths, query="callbackURL=/") == [302, 302, 429]
+
+
+async def test_another_client_is_not_affected(limited, new_browser):
+    """One that calls too often locks nobody out."""
+    other = new_browser(limited.auth, address="198.51.100.9")
+
+    assert await statuses(limited, "/ok", "/ok", "/ok") == [200, 200, 429]
+    assert await statuses(other, "/ok") == [200]
+
+
+async def test_attack_an_invented_address_in_a_header(limited):
+    """Without a proxy that is trusted the header is anybody's word."""
+    answers = [
+        await limited.get("/ok", headers={"x-forwarded-for": f"198.51.100.{number}"})
+        for number in range(3)
+    ]
+
+    assert [it.status for it in answers] == [200, 200, 429]
+
+
+async def test_behind_a_trusted_proxy_its_clients_are_counted(new_auth, new_browser):
+    """Not the proxy, which is one address for all; and not what a client wrote before it."""
+    auth = new_auth(rate_limits=RateLimits(max=1), trusted_proxies=["10.0.0.0/8"])
+    proxy = new_browser(auth, address=PROXY)
+    reported = ("198.51.100.1", "198.51.100.2", "203.0.113.5, 198.51.100.1")
+
+    answers = [await proxy.get("/ok", headers={"x-forwarded-for": it}) for it in reported]
+
+    assert [it.status for it in answers] == [200, 200, 429]
+
+
+async def test_a_disabled_path_is_not_counted(new_auth, new_browser):
+    """It costs nothing, so there is nothing to limit."""
+    auth = new_auth(rate_limits=RateLimits(max=1), disabled_paths=["/ok"])
+
+    assert await statuses(new_browser(auth), "/ok", "/ok", "/unknown") == [404, 404, 404]
