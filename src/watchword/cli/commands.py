@@ -4,6 +4,7 @@ import click
 
 from watchword.cli.console import Unable, complain
 from watchword.cli.dev import dev
+from watchword.cli.purge import purge
 from watchword.cli.secret import secret
 from watchword.errors import ConfigurationError
 
@@ -31,4 +32,5 @@ def watchword() -> None:
 
 
 watchword.add_command(dev)
+watchword.add_command(purge)
 watchword.add_command(secret)

@@ -1,0 +1,188 @@
+"""`watchword purge`: delete the sessions and verifications that have expired."""
+
+import shlex
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import click
+
+from watchword.auth import Watchword
+from watchword.cli.console import Colour, Unable, painted, say
+from watchword.cli.extras import require_module
+from watchword.cli.loading import APP_VARIABLE, App, load_app
+from watchword.concurrency import run_blocking
+from watchword.engine.purge import OnProgress, Purged, count_expired, purge_expired
+from watchword.errors import OperationRefused, StorageError
+
+__all__ = ["purge"]
+
+T = TypeVar("T")
+
+
+@click.command()
+@click.option(
+    "--app",
+    "name",
+    envvar=APP_VARIABLE,
+    show_envvar=True,
+    metavar="MODULE:NAME",
+    help="The application's instance, such as shop.auth:auth.",
+)
+@click.option(
+    "--batch-size",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many rows are deleted at a time.",
+)
+@click.option("--dry-run", is_flag=True, help="Say how many rows would go, and delete none.")
+def purge(*, name: str | None, batch_size: int, dry_run: bool) -> None:
+    """Delete sessions and verifications that have expired.
+
+    Nobody is signed out by it, and requests are served meanwhile: rows go in batches, each
+    for itself. It may be broken off and run again at any time. Run it daily.
+    """
+    app = load_app(name)
+    if dry_run:
+        _say_what_would_go(_count(app))
+        return
+    purged = _purge(app, batch_size)
+    _say_what_went(purged)
+    say(f"Next: let cron do it daily:\n  {_cron_line(str(name))}")
+
+
+# --- running -----------------------------------------------------------------------------
+
+
+def _count(app: App) -> Purged:
+    with _explained():
+        return _run(app, count_expired(app.store, app.instance.clock))
+
+
+def _purge(app: App, batch_size: int) -> Purged:
+    heard = _Heard()
+    try:
+        with _explained(), _bar() as heard.show:
+            work = purge_expired(
+                app.store, app.instance.clock, batch_size=batch_size, on_progress=heard.tell
+            )
+            return _run(app, work)
+    except KeyboardInterrupt as error:
+        raise Unable(
+            f"Stopped after {_counted(heard.done, 'row')}; what was deleted stays deleted.",
+            hint="Run it again for the rest.",
+        ) from error
+
+
+def _show_nothing(_done: int, _expected: int) -> None:
+    """Stand where nobody looks."""
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What is known of a purge if it has no end."""
+
+    show: OnProgress = _show_nothing
+    done: int = 0
+
+    def tell(self, done: int, expected: int) -> None:
+        self.done = done
+        self.show(done, expected)
+
+
+def _run(app: App, work: Coroutine[Any, Any, T]) -> T:
+    if isinstance(app, Watchword):
+        return anyio.run(_await_and_close, app, work)
+    try:
+        return run_blocking(work)
+    finally:
+        app.close()
+
+
+async def _await_and_close(app: Watchword, work: Coroutine[Any, Any, T]) -> T:
+    """Work on a loop of its own, and leave no connection of that loop behind."""
+    try:
+        return await work
+    finally:
+        await app.close()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Tell in a sentence of what is in the way."""
+    try:
+        yield
+    except OperationRefused as error:
+        raise Unable(
+            f"The application keeps a row: {error}.",
+            hint="What was deleted before stays deleted. Let the hook return nothing for rows "
+            "that have expired.",
+        ) from error
+    except StorageError as error:
+        raise Unable(
+            f"The database cannot be used: {_reason(error)}.",
+            hint="Look whether it runs, lets you in and has its tables. What was deleted before "
+            "stays deleted; run it again for the rest.",
+        ) from error
+
+
+def _reason(error: StorageError) -> str:
+    """Return the driver's own words, which say more than ours; their first line."""
+    cause = error.__cause__
+    words = str(getattr(cause, "orig", cause) or error).strip() or str(error)
+    return words.splitlines()[0].rstrip(".")
+
+
+@contextmanager
+def _bar() -> Iterator[OnProgress]:
+    """Show a bar to who sits before a terminal; it is gone in the end, and in no file."""
+    if not sys.stderr.isatty():
+        yield _show_nothing
+        return
+    console = require_module("rich.console").Console(stderr=True)
+    with require_module("rich.progress").Progress(console=console, transient=True) as bar:
+        task = bar.add_task("Deleting", total=None)
+        yield lambda done, expected: bar.update(task, completed=done, total=expected)
+
+
+# --- what is said ------------------------------------------------------------------------
+
+
+def _say_what_would_go(expired: Purged) -> None:
+    for line in _lines(expired):
+        say(f"  {line}")
+    if not expired.total:
+        say("Nothing has expired: there is nothing to delete.")
+        return
+    say(f"{_counted(expired.total, 'row')} would go; nothing was deleted.")
+    say("Next: run it without --dry-run. Nobody is signed out by it.")
+
+
+def _say_what_went(purged: Purged) -> None:
+    for line in _lines(purged):
+        say(f"  {painted('-', Colour.DONE)} {line}")
+    if purged.total:
+        say(f"Deleted {_counted(purged.total, 'row')} that had expired. Nobody was signed out.")
+    else:
+        say("Nothing had expired: no row was deleted.")
+
+
+def _lines(purged: Purged) -> list[str]:
+    counts = ((purged.sessions, "session"), (purged.verifications, "verification"))
+    return [_counted(number, noun) for number, noun in counts if number]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _cron_line(name: str) -> str:
+    """Return a line for a crontab: cron has another folder and another path."""
+    command = [sys.executable, "-m", "watchword", "purge", "--app", name]
+    # What is said is thrown away, for cron would mail it; complaints are mailed.
+    return f"0 4 * * *  cd {shlex.quote(str(Path.cwd()))} && {shlex.join(command)} > /dev/null"
