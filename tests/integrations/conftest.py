@@ -1,4 +1,4 @@
-"""One caller for every front: ASGI, FastAPI and WSGI take the same bytes."""
+"""Callers: the same bytes for ASGI, FastAPI and WSGI; pages and websockets of applications."""
 
 import io
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from watchword.integrations.fastapi import mount
 from watchword.integrations.wsgi import WSGIHandler
 
 CHUNK = 65_536
+ORIGIN = "http://localhost:8000"
 SECRET = "correct-horse-battery-staple-0123456789"
 
 
@@ -152,14 +153,54 @@ def fastapi(auth) -> FastAPIWire:
 
 
 @pytest.fixture
-def wsgi(clock, cheap_passwords) -> WSGIWire:
+def wsgi(new_blocking) -> WSGIWire:
     """The WSGI application on its own."""
-    auth = BlockingWatchword(
-        MemoryAdapter(),
-        secret=SECRET,
-        base_url="http://localhost:8000",
-        email_password=EmailPassword(),
-        passwords=cheap_passwords,
-        clock=clock,
-    )
-    return WSGIWire(auth)
+    return WSGIWire(new_blocking())
+
+
+@pytest.fixture
+def new_blocking(clock, cheap_passwords):
+    """Make instances that need no event loop: in memory, and with the given settings."""
+
+    def new_blocking(database=None, **settings):
+        given = {
+            "secret": SECRET,
+            "base_url": ORIGIN,
+            "email_password": EmailPassword(),
+            "passwords": cheap_passwords,
+            "clock": clock,
+            **settings,
+        }
+        return BlockingWatchword(MemoryAdapter() if database is None else database, **given)
+
+    return new_blocking
+
+
+@pytest.fixture
+def page_of():
+    """Talk to an ASGI application as a page of it does."""
+
+    def page_of(app) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app)
+        return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers={"origin": ORIGIN})
+
+    return page_of
+
+
+@pytest.fixture
+def said_by():
+    """Open a websocket; return what is sent over it while the client follows a script."""
+
+    async def said_by(app, path, script, cookies=()) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message):
+            sent.append(message)
+
+        cookie = "; ".join(f"{name}={value}" for name, value in dict(cookies).items())
+        headers = [(b"cookie", cookie.encode())]
+        scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers}
+        await app(scope, script.__anext__, send)
+        return sent
+
+    return said_by

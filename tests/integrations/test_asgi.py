@@ -4,11 +4,25 @@ import json
 
 import pytest
 
-from watchword.integrations.asgi import ASGIHandler, to_request
+from watchword import ConfigurationError, Watchword
+from watchword.integrations.asgi import ASGIHandler, find_identity, to_request
+from watchword.testing import IntegrationSuite
+from watchword.testing.integration_suite import ASGIClient
 
 JSON = (b"content-type", b"application/json")
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 GOOD = {"name": "Ada", "email": "ada@example.org", "password": "difference-engine"}
+
+
+class TestASGI(IntegrationSuite):
+    """The application by itself keeps the meaning of an integration."""
+
+    has_routes = False
+
+    @pytest.fixture
+    def client(self, settings):
+        """Return what calls it."""
+        return ASGIClient(ASGIHandler(Watchword(**settings)))
 
 
 async def send_nothing(message):
@@ -138,3 +152,21 @@ async def test_a_start_that_fails_is_the_servers_to_tell(new_auth, tmp_path):
 
     with pytest.raises(Exception, match="not available"):
         await ASGIHandler(auth)({"type": "lifespan"}, receive, send_nothing)
+
+
+def test_a_blocking_instance_is_refused(new_blocking):
+    """It would stop the event loop of every request."""
+    with pytest.raises(ConfigurationError, match="cannot answer on an event loop"):
+        ASGIHandler(new_blocking())
+
+
+async def test_instances_do_not_take_one_anothers_word(auth, new_auth, browser):
+    """Of one request each is asked for itself."""
+    await browser.sign_up()
+    [(name, value)] = browser.cookies.items()
+    headers = [(b"cookie", f"{name}={value}".encode())]
+    scope = {"type": "http", "path": "/", "headers": headers}
+
+    first, second = await find_identity(auth, scope), await find_identity(new_auth(), scope)
+
+    assert (first.user.email, second) == ("ada@example.org", None)

@@ -12,8 +12,11 @@ from watchword.integrations.fastapi import (
     CurrentSession,
     CurrentUser,
     OptionalSession,
+    current_session,
     mount,
 )
+from watchword.testing import IntegrationSuite
+from watchword.testing.integration_suite import ASGIClient
 
 pytestmark = pytest.mark.needs_loop
 GOOD = {"name": "Ada", "email": "ada@example.org", "password": "difference-engine"}
@@ -29,14 +32,25 @@ def application(auth) -> FastAPI:
         return {"email": user.email}
 
     @app.get("/session")
-    async def session(session: CurrentSession):
-        return {"id": session.session.id, "user": session.user.id}
+    async def session(maybe: OptionalSession, identity: CurrentSession, user: CurrentUser):
+        return {"id": identity.session.id, "email": user.email}
 
     @app.get("/maybe")
     def maybe(session: OptionalSession):
         return {"email": session.user.email if session else None}
 
     return app
+
+
+class TestFastAPI(IntegrationSuite):
+    """A FastAPI application keeps the meaning of an integration."""
+
+    needs_loop = True
+
+    @pytest.fixture
+    def client(self, settings):
+        """Return what calls it."""
+        return ASGIClient(application(Watchword(**settings)))
 
 
 @asynccontextmanager
@@ -53,10 +67,10 @@ async def client_of(app, **transport):
 async def test_the_applications_routes_know_who_is_signed_in(auth):
     """By the cookie that the endpoints set, in coroutines and plain functions alike."""
     async with client_of(application(auth)) as client:
-        user = (await client.post("/api/auth/sign-up/email", json=GOOD)).json()["user"]
+        await client.post("/api/auth/sign-up/email", json=GOOD)
 
         assert (await client.get("/me")).json() == {"email": "ada@example.org"}
-        assert (await client.get("/session")).json()["user"] == user["id"]
+        assert (await client.get("/session")).json()["email"] == "ada@example.org"
         assert (await client.get("/maybe")).json() == {"email": "ada@example.org"}
 
         await client.post("/api/auth/sign-out")
@@ -85,7 +99,7 @@ async def test_nobody_may_be_welcome(auth):
 
 async def test_a_database_that_is_down_is_503(new_auth, tmp_path):
     """In the application's routes as in ours: nobody is told that they are signed out."""
-    auth = new_auth(f"sqlite+aiosqlite:///{tmp_path}/missing/auth.db")
+    auth = new_auth(f"sqlite:///{tmp_path}/missing/auth.db")
     signed = signed_cookie(auth)
 
     async with client_of(application(auth)) as client:
@@ -260,3 +274,14 @@ async def test_the_first_ten_lines_work(sqlite_database, cheap_passwords):
         answer = await client.get("/me")
 
     assert answer.json() == {"hello": "ada@example.org"}
+
+
+async def test_a_test_can_decide_who_is_signed_in(auth):
+    """What overrides `current_session` decides for the dependencies that build upon it."""
+    app = application(auth)
+    async with client_of(app) as client:
+        await client.post("/api/auth/sign-up/email", json=GOOD)
+        app.dependency_overrides[current_session] = lambda: None
+        answer = await client.get("/me")
+
+    assert answer.status_code == 401

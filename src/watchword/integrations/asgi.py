@@ -1,22 +1,35 @@
 """ASGI: an application that answers the endpoints, for any server and framework."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from watchword.auth import Watchword
+from watchword.errors import ConfigurationError
 from watchword.http.messages import Request, Response
+from watchword.storage.entities import Identity
 
-__all__ = ["ASGIHandler", "to_request"]
+__all__ = ["ASGIHandler", "find_identity", "path_of", "to_request"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_IDENTITIES: Final = "watchword.identities"
+
 
 class ASGIHandler:
-    """Answers requests below the instance's base path; mount it or run it by itself."""
+    """Answers requests below the instance's base path; mount it or run it by itself.
+
+    Raises:
+        ConfigurationError: The instance is none that waits on an event loop.
+    """
 
     def __init__(self, auth: Watchword) -> None:
+        if not isinstance(auth, Watchword):
+            raise ConfigurationError(
+                f"A {type(auth).__name__} cannot answer on an event loop.",
+                hint="Use Watchword; it takes blocking databases too.",
+            )
         self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,7 +43,7 @@ class ASGIHandler:
         body = await _read(receive, self._auth.options.max_body_size)
         if body is None:
             return
-        scope = {**scope, "path": _path(scope, self._auth.options.path)}
+        scope = {**scope, "path": path_of(scope, self._auth.options.path)}
         await _write(await self._auth.handle(to_request(scope, body)), send)
 
 
@@ -52,7 +65,23 @@ def to_request(scope: Scope, body: bytes = b"") -> Request:
     )
 
 
-def _path(scope: Scope, base: str) -> str:
+async def find_identity(auth: Watchword, scope: Scope) -> Identity | None:
+    """Return who sends a request, or None; the database is asked once for each request.
+
+    For a websocket it is asked each time: one may stay open for longer than its session.
+    """
+    asked = to_request({"method": "GET", **scope})
+    if scope["type"] != "http":
+        return await auth.identify(asked)
+    # In the scope, which is made anew for each request, and never in anything that may be
+    # shared with the next one. Instances keep theirs apart.
+    known: dict[Watchword, Identity | None] = scope.setdefault(_IDENTITIES, {})
+    if auth not in known:
+        known[auth] = await auth.identify(asked)
+    return known[auth]
+
+
+def path_of(scope: Scope, base: str) -> str:
     """Return the path without what a server or an outer application put before it."""
     path: str = scope["path"]
     if path.startswith(f"{base}/"):

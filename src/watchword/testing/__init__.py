@@ -1,12 +1,15 @@
-"""Test kits for adapters, shipped with the library."""
+"""Test kits for adapters and integrations, shipped with the library."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from watchword.testing.adapter_suite import AdapterSuite
+    from watchword.testing.integration_suite import IntegrationSuite
 
-__all__ = ["AdapterSuite"]
+__all__ = ["AdapterSuite", "IntegrationSuite"]
+
+_SUITES: Final = {"AdapterSuite": "adapter_suite", "IntegrationSuite": "integration_suite"}
 
 
 def __getattr__(name: str) -> Any:
@@ -15,6 +18,6 @@ def __getattr__(name: str) -> Any:
     The pytest plugin beside it is imported wherever the package is installed, so it must not
     bring hypothesis and all suites along.
     """
-    if name == "AdapterSuite":
-        return import_module("watchword.testing.adapter_suite").AdapterSuite
+    if name in _SUITES:
+        return getattr(import_module(f"watchword.testing.{_SUITES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
