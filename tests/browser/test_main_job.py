@@ -138,8 +138,13 @@ def test_the_keyboard_is_enough(page):
 
     expect_account(page)
     keyboard.press("Tab")
-    keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Sign out")).to_be_focused()
+    for role, name in (
+        ("link", "the outbox"),
+        ("button", "Send another link"),
+        ("button", "Sign out"),
+    ):
+        keyboard.press("Tab")
+        expect(page.get_by_role(role, name=name)).to_be_focused()
     keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text("You are signed out.")
 

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from watchword import EmailPassword
 from watchword.adapters.memory import MemoryAdapter
 from watchword.cli.demo_app import DemoSite
+from watchword.cli.demo_outbox import Outbox
 from watchword.http.messages import Request
 
 COMMAND: Final = (sys.executable, "-m", "watchword")
@@ -108,12 +108,12 @@ def first_lines(process: subprocess.Popen[str]) -> str:
 def new_site(clock, cheap_passwords) -> Callable[..., DemoSite]:
     """Make demos: in memory, or on an adapter."""
 
-    def new_site(adapter: object = None) -> DemoSite:
+    def new_site(adapter: object = None, base_url: str = ORIGIN) -> DemoSite:
         return DemoSite(
             adapter or MemoryAdapter(),
+            outbox=Outbox(clock=clock),
             secret="a-secret-for-the-demo-0123456789",
-            base_url=ORIGIN,
-            email_password=EmailPassword(),
+            base_url=base_url,
             passwords=cheap_passwords,
             clock=clock,
         )
@@ -156,6 +156,12 @@ class Page:
         return {key: unescape(value) for key, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
 
     @property
+    def hidden_fields(self) -> dict[str, str]:
+        """What the page's forms send besides what is typed in."""
+        found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', self.html)
+        return {name: unescape(value) for name, value in found}
+
+    @property
     def wrong_fields(self) -> set[str]:
         """The fields that are marked as wrong, each described by the alert."""
         names = re.findall(r'<input id="(\w+)"', self.html)
@@ -173,6 +179,7 @@ class Visitor:
 
     site: DemoSite
     cookies: dict[str, str] = field(default_factory=dict)
+    address: str | None = None
 
     async def get(self, path: str, **headers: str) -> Page:
         """Open a page."""
@@ -188,6 +195,10 @@ class Visitor:
         """Sign Ada up, or somebody else."""
         return await self.submit("/sign-up", {**ADA, **changes})
 
+    async def sign_up_at(self, origin: str) -> Page:
+        """Sign Ada up where the demo has another name."""
+        return await self.submit("/sign-up", ADA, origin=origin)
+
     async def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Page:
         if self.cookies:
             pairs = (f"{name}={value}" for name, value in self.cookies.items())
@@ -200,6 +211,7 @@ class Visitor:
                 query_string=query,
                 headers=tuple((name.replace("_", "-"), it) for name, it in headers.items()),
                 body=body,
+                client_address=self.address,
             )
         )
         for name, value in answer.headers:

@@ -1,6 +1,7 @@
 """`watchword dev`: what it starts, what it keeps, and what it says to a mistake."""
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -8,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -42,10 +44,11 @@ class TestARunningServer:
         """Every line of its greeting is true."""
         server = start_server()
 
-        pages = [httpx.get(server.url + path) for path in ("/sign-up", "/sign-in")]
+        paths = ("/sign-up", "/sign-in", "/outbox")
+        pages = [httpx.get(server.url + path) for path in paths]
         endpoint = httpx.get(f"{server.url}/api/auth/get-session")
 
-        assert [page.status_code for page in pages] == [200, 200]
+        assert [page.status_code for page in pages] == [200, 200, 200]
         assert endpoint.json() is None
         assert str(tmp_path / "watchword-demo.db") in server.output
         assert f"+ {tmp_path / 'watchword-demo.db.secret'}" in server.output
@@ -142,6 +145,43 @@ class TestARunningServer:
         assert inside.status_code == 403
         assert proxied.headers["location"] == "/account"
         assert "; Secure;" in proxied.headers["set-cookie"]
+
+    def test_mail_is_in_the_outbox_and_its_link_in_the_terminal(self, start_server, sign_up):
+        """Nobody needs a mail server; the link verifies the address."""
+        server = start_server()
+        client = sign_up(server)
+
+        outbox = httpx.get(f"{server.url}/outbox").text
+        server.end(signal.SIGINT)
+
+        assert "ada@example.org" in outbox
+        [link] = re.findall(r'class="button" href="([^"]*)"', outbox)
+        assert f"mail to {ADA['email']}: Verify your e-mail address" in server.output
+        assert f"{server.url}{unescape(link)}\n" in server.output
+        start_server("--port", server.port)
+        client.get(unescape(link))
+        assert client.get("/api/auth/get-session").json()["user"]["emailVerified"] is True
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ("--base-url", "https://demo.example"),
+            ("--host", "0.0.0.0", "--base-url", "http://192.0.2.1:8000"),
+        ],
+    )
+    def test_reached_by_another_name_the_outbox_is_closed(self, start_server, options):
+        """A proxy on this machine asks like a browser on this machine, for anybody."""
+        port = free_port()
+        server = start_server("--port", str(port), *options)
+        origin = {"origin": options[-1]}
+        httpx.post(f"http://127.0.0.1:{port}/sign-up", data=ADA, headers=origin)
+
+        answer = httpx.get(f"http://127.0.0.1:{port}/outbox")
+        server.end(signal.SIGINT)
+
+        assert answer.status_code == 403
+        assert "ada@example.org" not in answer.text
+        assert f"{options[-1]}/api/auth/verify-email?token=" in server.output
 
     def test_what_is_stored_is_of_no_use_to_a_thief(self, start_server, sign_up, tmp_path):
         """The file holds neither the password nor what the browser holds."""

@@ -40,7 +40,7 @@ def test_the_help_is_the_one_that_is_printed():
 
 def test_pages_and_endpoints_are_those_of_the_demo():
     """The table is what the forms do."""
-    rows = dict(re.findall(r"^\| `(/sign-\w+)` \| `POST /api/auth(\S+)` \|$", GUIDE, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(/[\w-]+)` \| `POST /api/auth(\S+)` \|$", GUIDE, re.MULTILINE))
 
     assert rows == {path: form.endpoint for path, form in FORMS.items()}
 

@@ -1,4 +1,4 @@
-"""The demo's two forms, and what they say when the engine refuses one."""
+"""The demo's forms, and what they say when the engine refuses one."""
 
 import re
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from watchword.errors import APIError, CoreError
 from watchword.http.bodies import Body, parse_form
 from watchword.http.messages import Request, Response
 
-__all__ = ["FORMS", "Form", "Problem", "problem_of", "typed_in"]
+__all__ = ["DEAD_LINK", "FORMS", "Form", "Problem", "problem_of", "typed_in"]
 
-# Never sent back: a page with a password in it would be kept by the browser.
-_REPEATED: Final = ("name", "email")
+# No password: a page with one in it would be kept by the browser.
+_REPEATED: Final = ("name", "email", "token")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """A page with a form.
 
@@ -26,17 +26,49 @@ class Form:
         template: The page's file, without its ending.
         title: The page's title.
         endpoint: What answers the form, below the base path.
+        leads_to: Where the browser goes on when it was answered.
+        as_json: The endpoint takes no forms of browsers, so it is handed the same as JSON.
+        for_strangers: Who is signed in has no use for it.
     """
 
     template: str
     title: str
     endpoint: str
+    leads_to: str
+    as_json: bool = False
+    for_strangers: bool = False
 
 
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
-        "/sign-up": Form("sign_up", "Create your account", "/sign-up/email"),
-        "/sign-in": Form("sign_in", "Sign in", "/sign-in/email"),
+        "/sign-up": Form(
+            template="sign_up",
+            title="Create your account",
+            endpoint="/sign-up/email",
+            leads_to="/account",
+            for_strangers=True,
+        ),
+        "/sign-in": Form(
+            template="sign_in",
+            title="Sign in",
+            endpoint="/sign-in/email",
+            leads_to="/account",
+            for_strangers=True,
+        ),
+        "/forgot-password": Form(
+            template="forgot_password",
+            title="Forgot your password?",
+            endpoint="/request-password-reset",
+            leads_to="/link-sent",
+            as_json=True,
+        ),
+        "/reset-password": Form(
+            template="reset_password",
+            title="Choose a new password",
+            endpoint="/reset-password",
+            leads_to="/sign-in?password-changed",
+            as_json=True,
+        ),
     }
 )
 
@@ -63,10 +95,15 @@ class Refusal(Body, frozen=True):
 
 _NAME: Final = Problem("Enter a name of at most 255 characters.", ("name",))
 _EMAIL: Final = Problem("Enter an e-mail address, such as ada@example.org.", ("email",))
-_PASSWORD: Final = Problem("Enter a password.", ("password",))
+# One of the two is in a form; the other is not there to be marked.
+_PASSWORDS: Final = ("password", "newPassword")
+_PASSWORD: Final = Problem("Enter a password.", _PASSWORDS)
+DEAD_LINK: Final = Problem(
+    "This link was used already, or has expired. Enter your address to get another."
+)
 
 _FIELDS: Final[Mapping[str, Problem]] = MappingProxyType(
-    {"name": _NAME, "email": _EMAIL, "password": _PASSWORD}
+    {"name": _NAME, "email": _EMAIL, "password": _PASSWORD, "newPassword": _PASSWORD}
 )
 _PROBLEMS: Final[Mapping[CoreError, Problem]] = MappingProxyType(
     {
@@ -76,11 +113,12 @@ _PROBLEMS: Final[Mapping[CoreError, Problem]] = MappingProxyType(
             "The e-mail address or the password is wrong.", ("email", "password")
         ),
         CoreError.PASSWORD_TOO_SHORT: Problem(
-            "Choose a password of at least 8 characters.", ("password",)
+            "Choose a password of at least 8 characters.", _PASSWORDS
         ),
         CoreError.PASSWORD_TOO_LONG: Problem(
-            "Choose a password of at most 128 characters.", ("password",)
+            "Choose a password of at most 128 characters.", _PASSWORDS
         ),
+        CoreError.INVALID_TOKEN: DEAD_LINK,
         CoreError.USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL: Problem(
             "There is an account with this e-mail address. Sign in, or use another address.",
             ("email",),

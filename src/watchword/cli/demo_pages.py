@@ -1,6 +1,6 @@
 """The demo's pages: templates filled in, everything escaped, and sent with strict headers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from html import escape
@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from watchword.cli.demo_forms import Form, Problem
+from watchword.cli.demo_outbox import Message
 from watchword.http.bodies import Body
 from watchword.http.messages import Response
 
@@ -19,6 +20,8 @@ __all__ = [
     "account_page",
     "asset",
     "form_page",
+    "link_sent_page",
+    "outbox_page",
     "problem_page",
     "see_other",
 ]
@@ -44,12 +47,13 @@ _HEADERS: Final = (
 )
 # Whoever signs out at a shared computer leaves nothing behind for its back button.
 _NOT_KEPT: Final = ("cache-control", "no-store")
-_FIELDS: Final = ("name", "email", "password")
+_FIELDS: Final = ("name", "email", "password", "newPassword")
 
 
 class _User(Body, frozen=True):
     name: str
     email: str
+    email_verified: bool
     created_at: datetime
 
 
@@ -78,19 +82,60 @@ def form_page(
     described = {f"{it}_described": "problem" if it in wrong else "" for it in _FIELDS}
     content = _filled(
         form.template,
-        values={"name": "", "email": "", **(typed or {}), **invalid, **described},
+        values={"name": "", "email": "", "token": "", **(typed or {}), **invalid, **described},
         markup={"message": _message(notice, problem)},
     )
     return _page(form.title if problem is None else f"Error: {form.title}", content, status)
 
 
-def account_page(signed_in: SignedIn) -> Response:
-    """Show who is signed in."""
+def account_page(signed_in: SignedIn, *, came_from_link: bool = False) -> Response:
+    """Show who is signed in, and whether the address is verified."""
     user, ends_at = signed_in.user, signed_in.session.expires_at
     name = user.name.strip() or user.email
-    values = {"name": name, "initial": name[0].upper(), "email": user.email}
-    instants = {"since": _instant(user.created_at), "until": _instant(ends_at)}
-    return _page("Your account", _filled("account", values=values, markup=instants), 200)
+    values = {
+        "name": name,
+        "initial": name[0].upper(),
+        "email": user.email,
+        "verified": "Yes" if user.email_verified else "Not yet",
+    }
+    message = _message("Your e-mail address is verified." if came_from_link else "", None)
+    if not user.email_verified:
+        message = _filled("_unverified", values=values, markup={})
+    markup = {
+        "message": message,
+        "since": _instant(user.created_at),
+        "until": _instant(ends_at),
+    }
+    return _page("Your account", _filled("account", values=values, markup=markup), 200)
+
+
+def link_sent_page() -> Response:
+    """Say where the link is; the same for every address."""
+    return _page("Look at your mail", _filled("link_sent", values={}, markup={}), 200)
+
+
+def outbox_page(messages: Sequence[Message], *, origin: str) -> Response:
+    """List messages in their order, each with its link.
+
+    Links to the demo stay where it was opened: `localhost` keeps other cookies than 127.0.0.1.
+    """
+    items = [
+        _filled(
+            "_message",
+            values={
+                "number": str(number),
+                "subject": it.words.subject,
+                "to": it.to,
+                "href": it.url.removeprefix(origin),
+                "text": it.words.text.strip(),
+            },
+            markup={"time": _instant(it.kept_at)},
+        )
+        for number, it in enumerate(messages, start=1)
+    ]
+    listed = f'<ol class="messages">{"".join(items)}</ol>'
+    content = listed if items else _filled("_no_messages", values={}, markup={})
+    return _page("Outbox", _filled("outbox", values={}, markup={"messages": content}), 200)
 
 
 def problem_page(title: str, sentence: str, *, status: int) -> Response:

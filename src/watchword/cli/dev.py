@@ -21,8 +21,8 @@ from watchword.cli.demo_data import (
     find_database_file,
     shown_database,
 )
+from watchword.cli.demo_outbox import Outbox, is_loopback
 from watchword.cli.extras import require_module
-from watchword.engine.options import EmailPassword
 from watchword.errors import ConfigurationError, StorageError
 from watchword.integrations.asgi import ASGIHandler
 
@@ -54,8 +54,8 @@ def dev(host: str, port: int, database: str, base_url: str | None) -> None:
     """Run a demo server on your machine.
 
     It has pages to sign up, to sign in and to see who is signed in, and the endpoints below
-    /api/auth. What it stores stays for the next start. It is made for development: nobody
-    else should rely on it.
+    /api/auth. What it stores stays for the next start. Mail is not sent, but shown on the page
+    /outbox. It is made for development: nobody else should rely on it.
     """
     for module in _NEEDED:
         require_module(module)
@@ -66,10 +66,10 @@ def dev(host: str, port: int, database: str, base_url: str | None) -> None:
         secret = demo_secret(database)
         site = DemoSite(
             adapter,
+            outbox=Outbox(tell=say),
             secret=secret.value,
             base_url=url,
             trusted_origins=_trusted_origins(url),
-            email_password=EmailPassword(),
         )
         try:
             anyio.run(_prepare, site, database)
@@ -139,16 +139,9 @@ def _trusted_origins(base_url: str) -> list[str]:
             f"The base URL {base_url!r} cannot be read.",
             hint="Write it like http://localhost:8000.",
         ) from error
-    if not _is_loopback(parts.hostname or ""):
+    if not is_loopback(parts.hostname or ""):
         return []
     return [f"{parts.scheme}://{name}{port}" for name in _LOOPBACK]
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 # --- running -----------------------------------------------------------------------------
@@ -186,7 +179,7 @@ def _say_where(url: str, database: str, secret: DemoSecret) -> None:
     if secret.made is not None:
         say(f"  {painted('+', Colour.DONE)} {secret.made}")
     say(f"Watchword runs at {painted(url, Colour.PLACE)}")
-    say("  pages      /sign-up  /sign-in  /account")
+    say("  pages      /sign-up  /sign-in  /account  /outbox")
     say("  endpoints  /api/auth/*")
     say(f"  database   {shown_database(database)}")
     say(f"  secret     {secret.kept}")
