@@ -31,7 +31,7 @@ demo: $(VENV)/.installed ## set everything up and run the demo server
 	@$(BIN)/watchword dev
 
 .PHONY: test
-test: $(VENV)/.installed browser ## set everything up and run the whole suite, on every database
+test: $(VENV)/.installed browser client ## set everything up and run the whole suite, on every database
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: quick
@@ -101,3 +101,19 @@ browser:
 	    (apt-get update && apt-get install -y chromium) >/dev/null \
 	        || echo "Chromium could not be installed; the browser test will say so."
 	fi
+
+# The published JavaScript client, which a test calls the server with. Beside $(VENV), where
+# nobody looks for sources of ours; the test says so in a sentence where there is no npm.
+CLIENT := tests/wire/client
+
+.PHONY: client
+client:
+	@if command -v npm >/dev/null && $(MAKE) --silent --no-print-directory $(VENV)/client/.installed; then
+	    ln -sfn "$(abspath $(VENV))/client/node_modules" $(CLIENT)/node_modules
+	else echo "The JavaScript client could not be installed; its test will say so."; fi
+
+$(VENV)/client/.installed: $(CLIENT)/package.json $(CLIENT)/package-lock.json | $(VENV)/.python
+	@echo "Installing $(CLIENT)/package-lock.json"
+	mkdir -p $(@D) && cp $^ $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
+	touch $@
