@@ -90,7 +90,7 @@ FIGURES = {
     "change email, taken": Figure(
         "POST /change-email", "SELECT SELECT INSERT", {"newEmail": "bob@example.org"}
     ),
-    "change password": Figure("POST /change-password", "SELECT SELECT ( UPDATE )", PASSWORDS),
+    "change password": Figure("POST /change-password", "SELECT SELECT UPDATE", PASSWORDS),
     "change password, revoking": Figure(
         "POST /change-password",
         "SELECT SELECT ( UPDATE DELETE INSERT )",

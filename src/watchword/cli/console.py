@@ -5,9 +5,9 @@ import sys
 from enum import StrEnum
 from typing import TextIO
 
-from watchword.errors import WatchwordError
+from watchword.errors import StorageError, WatchwordError
 
-__all__ = ["Colour", "Unable", "complain", "painted", "say"]
+__all__ = ["Colour", "Unable", "complain", "painted", "reason_of", "say"]
 
 
 class Colour(StrEnum):
@@ -47,6 +47,13 @@ def complain(message: str, *, hint: str) -> None:
         *(f"             {line}" for line in more),
     ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - the other one
+
+
+def reason_of(error: StorageError) -> str:
+    """Return the driver's own words, which say more than ours; their first line."""
+    cause = error.__cause__
+    words = str(getattr(cause, "orig", cause) or error).strip() or str(error)
+    return words.splitlines()[0].rstrip(".")
 
 
 def painted(text: str, colour: Colour, stream: TextIO | None = None) -> str:

@@ -12,7 +12,7 @@ import anyio
 import click
 
 from watchword.auth import Watchword
-from watchword.cli.console import Colour, Unable, painted, say
+from watchword.cli.console import Colour, Unable, painted, reason_of, say
 from watchword.cli.extras import require_module
 from watchword.cli.loading import APP_VARIABLE, App, load_app
 from watchword.concurrency import run_blocking
@@ -125,17 +125,10 @@ def _explained() -> Iterator[None]:
         ) from error
     except StorageError as error:
         raise Unable(
-            f"The database cannot be used: {_reason(error)}.",
+            f"The database cannot be used: {reason_of(error)}.",
             hint="Look whether it runs, lets you in and has its tables. What was deleted before "
             "stays deleted; run it again for the rest.",
         ) from error
-
-
-def _reason(error: StorageError) -> str:
-    """Return the driver's own words, which say more than ours; their first line."""
-    cause = error.__cause__
-    words = str(getattr(cause, "orig", cause) or error).strip() or str(error)
-    return words.splitlines()[0].rstrip(".")
 
 
 @contextmanager

@@ -71,18 +71,20 @@ class Passwords(Plugin):
         account = await require_right_password(ctx, identity, body.current_password)
         password_hash = await ctx.passwords.hash(body.new_password)
 
-        async def write() -> NewSession | None:
+        async def replace() -> None:
             # Of two changes at the same time the second no longer knows the password.
             if not await replace_password(ctx.store, account, password_hash):
                 raise APIError(CoreError.INVALID_PASSWORD)
-            if not body.revoke_other_sessions:
-                return None
+
+        async def replace_and_revoke() -> NewSession:
+            await replace()
             await ctx.sessions.revoke_all(identity.user.id)
             return await ctx.new_session_of(identity.user.id, remembered=not ctx.is_forgetful)
 
-        session = await ctx.store.run_in_transaction(write)
-        if session is None:
+        if not body.revoke_other_sessions:
+            await replace()
             return PasswordChanged(token=None, user=identity.user)
+        session = await ctx.store.run_in_transaction(replace_and_revoke)
         ctx.remember(session, identity.user)
         return PasswordChanged(token=session.token, user=identity.user)
 

@@ -183,6 +183,12 @@ class Context:
         self._set_cookie(self.instance.cookies.clear(name))
 
     def _set_cookie(self, cookie: str) -> None:
+        """Send a cookie once: what was to be set under its name before is left out.
+
+        Two of one name in an answer are for each client to choose from (RFC 6265, 4.1.1).
+        """
+        name = cookie.partition("=")[0]
+        self.headers[:] = [it for it in self.headers if not _sets(it, name)]
         self.headers.append(("set-cookie", cookie))
 
     # --- mail ----------------------------------------------------------------------------
@@ -199,6 +205,10 @@ class Context:
         """
         mailer = self.instance.mailer
         await self.store.after_commit(lambda: mailer.post(mail))
+
+
+def _sets(header: tuple[str, str], cookie: str) -> bool:
+    return header[0] == "set-cookie" and header[1].startswith(f"{cookie}=")
 
 
 def _storable(text: str) -> str:

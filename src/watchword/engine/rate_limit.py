@@ -159,6 +159,9 @@ _BUILT_IN: Final = (
     RateLimit("/sign-up*", window=10, max=3),
     RateLimit("/change-password*", window=10, max=3),
     RateLimit("/change-email*", window=10, max=3),
+    # With a stolen session the password itself could be guessed here.
+    RateLimit("/verify-password", window=10, max=3),
+    RateLimit("/delete-user", window=10, max=3),
     # Each call sends a mail, to whom the caller names.
     RateLimit("/request-password-reset", window=60, max=3),
     RateLimit("/send-verification-email", window=60, max=3),
