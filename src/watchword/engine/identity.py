@@ -38,7 +38,7 @@ async def current_identity(ctx: Context, *, renews: bool = True) -> Identity | N
 
 def needs_renewal(ctx: Context, identity: Identity) -> bool:
     """Tell whether the session is due; that of a client who is not remembered never is."""
-    return not ctx.is_forgetful and ctx.sessions.is_due(identity.session)
+    return ctx.sessions.is_due(identity.session) and not ctx.is_forgetful
 
 
 async def _renewed(ctx: Context, identity: Identity) -> Identity | None:
