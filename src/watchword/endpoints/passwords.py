@@ -6,15 +6,15 @@ from watchword.engine.accounts import (
     check_password_length,
     check_password_not_too_long,
     find_credential,
-    new_credential,
     replace_password,
+    write_password,
 )
 from watchword.engine.context import Context
 from watchword.engine.endpoint import post, server_only
 from watchword.engine.options import EmailPassword
 from watchword.engine.plugin import Plugin
 from watchword.engine.sessions import NewSession
-from watchword.errors import APIError, CoreError, ReferenceViolation, UniqueViolation
+from watchword.errors import APIError, CoreError, ReferenceViolation
 from watchword.http.bodies import Answer, Body, Done
 from watchword.storage.contract import Record
 from watchword.storage.entities import Identity, User
@@ -96,7 +96,11 @@ class Passwords(Plugin):
         if account is not None and account["password"] is not None:
             raise APIError(CoreError.PASSWORD_ALREADY_SET)
         password_hash = await ctx.passwords.hash(body.new_password)
-        if not await _give(ctx, identity.user.id, account, password_hash):
+        try:
+            is_set = await write_password(ctx.store, identity.user.id, account, password_hash)
+        except ReferenceViolation as error:
+            raise APIError(CoreError.UNAUTHORIZED) from error
+        if not is_set:
             raise APIError(CoreError.PASSWORD_ALREADY_SET)
         return Done()
 
@@ -124,19 +128,6 @@ async def require_right_password(ctx: Context, identity: Identity, password: str
     if not await ctx.passwords.verify(password, account["password"]):
         raise APIError(CoreError.INVALID_PASSWORD)
     return account
-
-
-async def _give(ctx: Context, user_id: str, account: Record | None, password_hash: str) -> bool:
-    """Write a first password; False if another call was faster."""
-    if account is not None:
-        return await replace_password(ctx.store, account, password_hash)
-    try:
-        await new_credential(ctx.store, user_id, password_hash=password_hash)
-    except UniqueViolation:
-        return False
-    except ReferenceViolation as error:
-        raise APIError(CoreError.UNAUTHORIZED) from error
-    return True
 
 
 def _options(ctx: Context) -> EmailPassword:

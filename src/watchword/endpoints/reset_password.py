@@ -8,19 +8,14 @@ import msgspec
 
 from watchword.concurrency import call
 from watchword.crypto.tokens import digest
-from watchword.engine.accounts import (
-    check_password_length,
-    find_credential,
-    new_credential,
-    replace_password,
-)
+from watchword.engine.accounts import check_password_length, find_credential, write_password
 from watchword.engine.context import Context
 from watchword.engine.endpoint import get, post
 from watchword.engine.mail import Mail
 from watchword.engine.options import EmailPassword
 from watchword.engine.plugin import Plugin
 from watchword.engine.redirects import redirect
-from watchword.errors import APIError, CoreError, ReferenceViolation, UniqueViolation
+from watchword.errors import APIError, CoreError, ReferenceViolation
 from watchword.http.bodies import UNSET, Answer, Body, Done, UnsetType
 from watchword.http.cookies import encode_uri_component
 from watchword.http.emails import Email, canonical_email
@@ -165,26 +160,15 @@ async def _write(ctx: Context, token: str, password_hash: str, *, revokes: bool)
     account = await find_credential(ctx.store, permit.user_id, lock=True)
     if row["email"] != permit.email or _fingerprint(account) != permit.password:
         raise APIError(CoreError.INVALID_TOKEN, status=400)
-    if not await _set_password(ctx, permit.user_id, account, password_hash):
+    try:
+        is_written = await write_password(ctx.store, permit.user_id, account, password_hash)
+    except ReferenceViolation as error:
+        raise APIError(CoreError.USER_NOT_FOUND) from error
+    if not is_written:
         raise APIError(CoreError.INVALID_TOKEN, status=400)
     if revokes:
         await ctx.sessions.revoke_all(permit.user_id)
     return User.from_record(row)
-
-
-async def _set_password(
-    ctx: Context, user_id: str, account: Record | None, password_hash: str
-) -> bool:
-    """Write the password; False if another link, or call, was faster."""
-    if account is not None:
-        return await replace_password(ctx.store, account, password_hash)
-    try:
-        await new_credential(ctx.store, user_id, password_hash=password_hash)
-    except UniqueViolation:
-        return False
-    except ReferenceViolation as error:
-        raise APIError(CoreError.USER_NOT_FOUND) from error
-    return True
 
 
 def _mail(user: User, url: str, token: str) -> Mail:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from watchword.engine.options import EmailPassword
-from watchword.errors import APIError, CoreError
+from watchword.errors import APIError, CoreError, UniqueViolation
 from watchword.storage.contract import Record
 from watchword.storage.query import F
 from watchword.storage.store import Store
@@ -19,6 +19,7 @@ __all__ = [
     "new_credential",
     "replace_password",
     "still_has_password",
+    "write_password",
 ]
 
 CREDENTIAL: Final = "credential"
@@ -103,6 +104,26 @@ async def find_with_password(store: Store, email: str) -> tuple[Record, Record] 
     if user is None or account is None or account["password"] is None:
         return None
     return user, account
+
+
+async def write_password(
+    store: Store, user_id: str, account: Record | None, password_hash: str
+) -> bool:
+    """Replace the password of the account that was read, or make the account if there was none.
+
+    Returns:
+        False if another call was faster; nothing is written then.
+
+    Raises:
+        ReferenceViolation: The user is gone.
+    """
+    if account is not None:
+        return await replace_password(store, account, password_hash)
+    try:
+        await new_credential(store, user_id, password_hash=password_hash)
+    except UniqueViolation:
+        return False
+    return True
 
 
 async def still_has_password(store: Store, account: Record) -> bool:
