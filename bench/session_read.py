@@ -28,7 +28,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import msgspec
 
-from watchword import EmailPassword, Watchword
+from watchword import EmailPassword, RateLimits, Watchword
 from watchword.http.bodies import format_instant
 from watchword.integrations.asgi import ASGIHandler
 
@@ -56,6 +56,8 @@ def watchword_app() -> ASGIHandler:
             secret=SECRET,
             base_url="http://localhost",
             email_password=EmailPassword(),
+            # Counted as everywhere, and never reached.
+            rate_limits=RateLimits(max=1_000_000_000),
         )
     )
 

@@ -1,7 +1,8 @@
 """A sign-in on Django and SQLite, with the whole project in one file.
 
-Run it from a checkout (or from anywhere, with `pip install "watchword[django,sqlite]"`):
+Run it in a checkout:
 
+    pip install ".[cli,django,sqlite]"
     export WATCHWORD_SECRET=$(watchword secret)
     python examples/django_app.py runserver 8000
 
@@ -10,6 +11,11 @@ Then sign up, and ask who is signed in:
     curl -c jar -H 'content-type: application/json' http://localhost:8000/api/auth/sign-up/email \
         -d '{"name": "Ada", "email": "ada@example.org", "password": "difference-engine"}'
     curl -b jar http://localhost:8000/me
+
+And sign out. Who brings cookies has to say of which origin's page, as browsers do:
+
+    curl -b jar -c jar -H 'origin: http://localhost:8000' \
+        -X POST http://localhost:8000/api/auth/sign-out
 """
 
 import sys

@@ -1,7 +1,8 @@
 """A sign-in on Starlette and SQLite.
 
-Run it from a checkout (or anywhere, with `pip install "watchword[starlette,sqlite]" uvicorn`):
+Run it in a checkout:
 
+    pip install ".[starlette,sqlite]" uvicorn
     export WATCHWORD_SECRET=$(watchword secret)
     uvicorn --app-dir examples starlette_app:app
 
@@ -10,6 +11,11 @@ Then sign up, and ask who is signed in:
     curl -c jar -H 'content-type: application/json' http://localhost:8000/api/auth/sign-up/email \
         -d '{"name": "Ada", "email": "ada@example.org", "password": "difference-engine"}'
     curl -b jar http://localhost:8000/me
+
+And sign out. Who brings cookies has to say of which origin's page, as browsers do:
+
+    curl -b jar -c jar -H 'origin: http://localhost:8000' \
+        -X POST http://localhost:8000/api/auth/sign-out
 """
 
 from starlette.applications import Starlette
