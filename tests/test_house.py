@@ -29,7 +29,8 @@ LOADED_BY_NEED: Final = (
 )
 # Who runs the code of others, and has to go on whatever that does.
 CATCHES_WHATEVER_COMES: Final = {
-    *("engine/handler.py", "storage/after_commit.py", "concurrency/pools.py", "testing"),
+    *("engine/handler.py", "engine/mail.py", "storage/after_commit.py"),
+    *("concurrency/pools.py", "testing"),
 }
 LONGEST_FUNCTION: Final = 50
 LONGEST_FILE: Final = 400
@@ -153,6 +154,63 @@ def test_importing_the_core_loads_no_database_and_no_framework(module: str) -> N
 
     assert "watchword" in loaded
     assert set(loaded) & set(LOADED_BY_NEED) == set()
+
+
+def test_a_plugin_is_loaded_by_whoever_imports_it_alone() -> None:
+    """Dozens of plugins, of which an application uses three, do not slow down its start."""
+    program = (
+        "import sys, watchword, watchword.plugins;"
+        "print(*(it for it in sys.modules if it.startswith('watchword.plugins.')))"
+    )
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.split()
+
+    assert loaded == []
+
+
+OPTIONS: Final = SOURCE / "engine" / "options.py"
+
+
+def asked_of_options(tree: ast.Module) -> set[str]:
+    """Name what is read from settings: from `options`, or from what was taken from there."""
+    taken = {"options", "_options"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and "options" in ast.unparse(node.value):
+            taken |= {it.id for it in ast.walk(node.targets[0]) if isinstance(it, ast.Name)}
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and taken & set(re.findall(r"\w+", ast.unparse(node.value)))
+    }
+
+
+def test_every_option_is_read() -> None:
+    """One that nothing reads promises what nobody keeps."""
+    classes = [it for it in tree_of(OPTIONS).body if isinstance(it, ast.ClassDef)]
+    read: set[str] = set()
+    for file in FILES:
+        if file != OPTIONS:
+            read |= asked_of_options(tree_of(file))
+    # What one property computes from, if anybody reads the property.
+    methods = [it for owner in classes for it in owner.body if isinstance(it, ast.FunctionDef)]
+    for method in methods * 2:  # twice, for those that ask another one
+        if method.name in read:
+            read |= {it.attr for it in ast.walk(method) if isinstance(it, ast.Attribute)}
+
+    options = {
+        f"{owner.name}.{it.target.id}": it.target.id
+        for owner in classes
+        for it in owner.body
+        if "dataclass" in "".join(map(ast.unparse, owner.decorator_list))
+        and isinstance(it, ast.AnnAssign)
+        and isinstance(it.target, ast.Name)
+    }
+
+    assert len(options) > 30
+    assert [name for name, it in options.items() if it not in read] == []
 
 
 FRAGMENTS: Final = sorted(it.name for it in (ROOT / "changelog.d").iterdir())

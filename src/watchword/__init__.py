@@ -2,7 +2,7 @@
 
 from watchword.auth import BlockingWatchword, Watchword
 from watchword.engine.hooks import EndpointCall, EndpointHook
-from watchword.engine.mail import Mail
+from watchword.engine.mail import Mail, SendMail
 from watchword.engine.options import (
     AccountOptions,
     ChangeEmail,
@@ -11,9 +11,11 @@ from watchword.engine.options import (
     EmailPassword,
     EmailVerification,
     SessionOptions,
+    UserCallback,
     UserOptions,
 )
 from watchword.engine.plugin import Plugin
+from watchword.engine.purge import Purged
 from watchword.engine.rate_limit import RateLimit, RateLimits
 from watchword.errors import (
     APIError,
@@ -22,6 +24,7 @@ from watchword.errors import (
     StorageError,
     WatchwordError,
 )
+from watchword.http.messages import Request, Response
 from watchword.schema import Field, Naming
 from watchword.storage.entities import Identity, Session, User
 from watchword.storage.hooks import DatabaseHook
@@ -45,12 +48,17 @@ __all__ = [
     "Mail",
     "Naming",
     "Plugin",
+    "Purged",
     "RateLimit",
     "RateLimits",
+    "Request",
+    "Response",
+    "SendMail",
     "Session",
     "SessionOptions",
     "StorageError",
     "User",
+    "UserCallback",
     "UserOptions",
     "Watchword",
     "WatchwordError",

@@ -17,9 +17,10 @@ from watchword.engine.additional_fields import AdditionalFields, ApplicationFiel
 from watchword.engine.context import Context, Instance
 from watchword.engine.handler import Handler
 from watchword.engine.identity import signed_in
-from watchword.engine.options import EmailPassword, Options, Settings
+from watchword.engine.options import EmailPassword, Options
 from watchword.engine.plugin import Plugin
 from watchword.engine.purge import OnProgress, Purged, purge_expired
+from watchword.engine.settings import Settings
 from watchword.errors import ConfigurationError
 from watchword.http.cookies import CookieAttributes, CookieJar
 from watchword.http.messages import Request, Response

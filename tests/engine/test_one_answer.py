@@ -6,14 +6,21 @@ import pytest
 
 from watchword import (
     APIError,
+    ConfigurationError,
     DatabaseHook,
+    DeleteUser,
     EmailPassword,
     EmailVerification,
+    EndpointCall,
+    EndpointHook,
+    Plugin,
     RateLimits,
     SessionOptions,
     UserOptions,
 )
-from watchword.engine.options import DeleteUser
+from watchword.endpoints.sign_in import SignInBody
+from watchword.engine.context import Context
+from watchword.engine.endpoint import get
 
 
 async def test_a_cookie_is_set_once_in_an_answer(new_auth, new_browser, clock):
@@ -130,3 +137,87 @@ async def test_attack_guessing_a_password_with_a_stolen_session(new_auth, new_br
     answers = [await browser.post(path, {"password": f"guess-{it}"}) for it in range(4)]
 
     assert [it.status for it in answers] == [400, 400, 400, 429]
+
+
+# --- what goes wrong --------------------------------------------------------------------
+
+
+class Failing(Plugin):
+    """An endpoint whose path carries a token, and that fails."""
+
+    id = "failing"
+
+    @get("/failing/:token")
+    async def fail(self, ctx: Context, token: str) -> None:
+        """Fail without saying why."""
+        raise ZeroDivisionError
+
+
+async def test_attack_reading_a_token_in_a_log(new_auth, new_browser, caplog):
+    """The path is told as it is declared."""
+    browser = new_browser(new_auth(plugins=[Failing()]))
+
+    answer = await browser.get("/failing/a-secret-token")
+
+    assert answer.status == 500
+    assert "GET /failing/:token failed" in caplog.text
+    assert "a-secret-token" not in caplog.text
+
+
+async def test_a_header_that_cannot_be_sent_is_left_out(new_auth, new_browser, caplog):
+    """The mistake is the hook's; the answer is still the endpoint's."""
+
+    def add(call: EndpointCall) -> None:
+        call.headers.append(("x-name", "Ada\r\nset-cookie: stolen=1"))
+
+    browser = new_browser(new_auth(hooks=[EndpointHook(path="/ok", after=add)]))
+
+    answer = await browser.get("/ok")
+
+    assert (answer.status, answer.header("x-name"), answer.set_cookies) == (200, None, [])
+    assert "a hook's header is left out" in caplog.text
+
+
+async def test_attack_thousands_of_parts_of_a_cookie(browser):
+    """As many are cleared as a cookie was ever divided into."""
+    browser.cookies.update({f"better-auth.session_data.{it}": "x" for it in range(2000)})
+
+    answer = await browser.post("/sign-out", {})
+
+    assert (answer.status, len(answer.set_cookies)) == (200, 103)
+
+
+async def test_attack_a_mail_of_megabytes(new_auth, new_browser):
+    """What is sent on to whomever the caller names is short."""
+    browser = new_browser(new_auth(mail=lambda _: None))
+    body = {"email": "ada@example.org", "redirectTo": f"/{'é' * 2000}"}
+
+    answer = await browser.post("/request-password-reset", body)
+
+    assert answer.refusal == (403, "INVALID_REDIRECT_URL")
+
+
+def test_a_body_in_a_log_shows_nothing_that_was_sent():
+    """Passwords are among it."""
+    body = SignInBody(email="ada@example.org", password="difference-engine")
+
+    assert repr(body) == "SignInBody(…)"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"disabled_paths": ["sign-up/email"]}, "does not begin with a slash"),
+        (
+            {
+                "email_password": EmailPassword(require_email_verification=True),
+                "mail": lambda _: None,
+            },
+            "no mail that verifies one is sent",
+        ),
+    ],
+)
+def test_what_would_silently_do_nothing_is_refused(new_auth, settings, said):
+    """At start-up, with a hint."""
+    with pytest.raises(ConfigurationError, match=said):
+        new_auth(**settings)

@@ -1,5 +1,6 @@
 """Settings that need mail, and the names by which settings are passed on."""
 
+import inspect
 from dataclasses import fields
 from typing import get_type_hints
 
@@ -13,7 +14,8 @@ from watchword import (
     EmailVerification,
     UserOptions,
 )
-from watchword.engine.options import Options, Settings
+from watchword.engine.options import Options
+from watchword.engine.settings import Settings
 
 NEEDING = {
     "email_verification": {"email_verification": EmailVerification()},
@@ -95,5 +97,7 @@ def test_settings_have_the_names_and_types_of_the_options():
 
 def test_every_option_is_explained():
     """By name, in the class's own words."""
+    explained = inspect.getdoc(Options)
+
     for it in fields(Options):
-        assert f"\n        {it.name}: " in Options.__doc__, it.name
+        assert f"\n    {it.name}: " in explained, it.name

@@ -85,10 +85,10 @@ FIGURES = {
     "update session": Figure("POST /update-session", "SELECT UPDATE", {"theme": "dark"}),
     "update user": Figure("POST /update-user", "SELECT UPDATE", {"name": "Countess"}),
     "change email": Figure(
-        "POST /change-email", "SELECT SELECT INSERT", {"newEmail": "lovelace@example.org"}
+        "POST /change-email", "SELECT SELECT SELECT INSERT", {"newEmail": "lovelace@example.org"}
     ),
     "change email, taken": Figure(
-        "POST /change-email", "SELECT SELECT INSERT", {"newEmail": "bob@example.org"}
+        "POST /change-email", "SELECT SELECT SELECT INSERT", {"newEmail": "bob@example.org"}
     ),
     "change password": Figure("POST /change-password", "SELECT SELECT UPDATE", PASSWORDS),
     "change password, revoking": Figure(

@@ -74,14 +74,15 @@ def test_requests_are_values() -> None:
 def test_attack_secrets_in_a_log() -> None:
     """A printed request or response shows no token, password or code."""
     request = Request(
-        **GET,
+        method="GET",
+        path="/api/auth/reset-password/hunter2",
         query_string="token=hunter2",
         headers=(("cookie", "s=hunter2"),),
         body=b'{"password":"hunter2"}',
     )
 
     assert "hunter2" not in repr(request)
-    assert "/api/auth/get-session" in repr(request)
+    assert "GET" in repr(request)
     assert "hunter2" not in repr(Response.json({"token": "hunter2"}))
 
 

@@ -1,15 +1,18 @@
 """What an extra of the package brings; missing, it is a sentence and no traceback."""
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from watchword.errors import ConfigurationError
 
 __all__ = ["require_module"]
 
+# On a server nobody wants what `dev` brings beside.
+_EXTRAS: Final = {"click": "cli", "rich": "cli"}
+
 
 def require_module(name: str) -> Any:
-    """Return a module that comes with the extra `dev`, or that needs one that does.
+    """Return a module that comes with the extra `cli` or `dev`, or that needs one that does.
 
     Raises:
         ConfigurationError: It is not installed; the hint says how to.
@@ -22,5 +25,5 @@ def require_module(name: str) -> Any:
             raise
         raise ConfigurationError(
             f"This command needs {missing}, which is not installed.",
-            hint='pip install "watchword[dev]"',
+            hint=f'pip install "watchword[{_EXTRAS.get(missing.partition(".")[0], "dev")}]"',
         ) from error

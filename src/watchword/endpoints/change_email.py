@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from watchword.endpoints.email_proof import (
+    change_of,
     pretend_to_send,
     send_change_confirmation,
     send_new_address_verification,
     send_verification,
 )
+from watchword.engine.accounts import find_credential
 from watchword.engine.context import Context
 from watchword.engine.endpoint import post
 from watchword.engine.plugin import Plugin
@@ -45,14 +47,17 @@ class ChangeUserEmail(Plugin):
         at_once = options.unverified_at_once and not user.email_verified
         if ctx.options.email_verification is None and not at_once:
             raise APIError.bare(400, "Verification email isn't enabled")
-        if await ctx.store.count("user", F.email == new_email):
+        is_taken = await ctx.store.count("user", F.email == new_email)
+        change = change_of(user, new_email, await find_credential(ctx.store, user.id))
+        if options.confirm_with_old_address and user.email_verified:
+            # Sent in any case: the caller reads this mail, and would learn from its absence.
+            await send_change_confirmation(ctx, user, change, body.callback_url)
+        elif is_taken:
             await pretend_to_send(ctx, new_email)
         elif at_once:
             await self._at_once(ctx, identity, new_email, body.callback_url)
-        elif options.confirm_with_old_address and user.email_verified:
-            await send_change_confirmation(ctx, user, new_email, body.callback_url)
         else:
-            await send_new_address_verification(ctx, user, new_email, body.callback_url)
+            await send_new_address_verification(ctx, user, change, body.callback_url)
         return Done()
 
     async def _at_once(

@@ -5,15 +5,18 @@ from typing import Final
 
 import msgspec
 
+from watchword.engine.accounts import password_fingerprint
 from watchword.engine.context import Context
 from watchword.engine.mail import Mail
 from watchword.engine.options import EmailVerification
 from watchword.http.bodies import UNSET, UnsetType
+from watchword.storage.contract import Record
 from watchword.storage.entities import User
 
 __all__ = [
     "PURPOSE",
     "EmailProof",
+    "change_of",
     "pretend_to_send",
     "proof_of",
     "send_change_confirmation",
@@ -28,14 +31,17 @@ PURPOSE: Final = "verify-email"
 class EmailProof(msgspec.Struct, frozen=True, kw_only=True):
     """What a link proves: who opens it reads the mail of an address.
 
-    Bound to the user and to the address that they had when it was sent: a link outlives no
-    change of either.
+    Bound to the user and to the address that they had when it was sent, and for a change to
+    their password too: a link outlives no change of these. Whoever knew the old password must
+    not take the account over by a link that was asked for before the reset.
     """
 
     user_id: str
     email: str
     new_email: str | None = None
     """The address that is to replace it."""
+    password: str = ""
+    """The fingerprint of the password at that time, if it is about a change."""
     confirms_change: bool = False
     """Sent to the old address, to ask whether the change is meant."""
 
@@ -57,14 +63,23 @@ async def send_verification(ctx: Context, user: User, callback_url: str | UnsetT
     await ctx.post(Mail(purpose="verify-email", to=user.email, user=user, url=url, token=token))
 
 
+def change_of(user: User, new_email: str, account: Record | None) -> EmailProof:
+    """Return the proof of a change that is asked for now.
+
+    Args:
+        user: Who asks.
+        new_email: In its canonical form.
+        account: Their credential account, if there is one.
+    """
+    fingerprint = password_fingerprint(account)
+    return EmailProof(user_id=user.id, email=user.email, new_email=new_email, password=fingerprint)
+
+
 async def send_change_confirmation(
-    ctx: Context, user: User, new_email: str, callback_url: str | UnsetType
+    ctx: Context, user: User, change: EmailProof, callback_url: str | UnsetType
 ) -> None:
     """Ask at the present address whether the change is meant."""
-    proof = EmailProof(
-        user_id=user.id, email=user.email, new_email=new_email, confirms_change=True
-    )
-    token = await _issue(ctx, proof)
+    token = await _issue(ctx, msgspec.structs.replace(change, confirms_change=True))
     await ctx.post(
         Mail(
             purpose="confirm-email-change",
@@ -72,24 +87,24 @@ async def send_change_confirmation(
             user=user,
             url=_url(ctx, token, callback_url),
             token=token,
-            new_email=new_email,
+            new_email=change.new_email,
         )
     )
 
 
 async def send_new_address_verification(
-    ctx: Context, user: User, new_email: str, callback_url: str | UnsetType
+    ctx: Context, user: User, change: EmailProof, callback_url: str | UnsetType
 ) -> None:
     """Send a link to the new address that makes it the user's."""
-    token = await _issue(ctx, EmailProof(user_id=user.id, email=user.email, new_email=new_email))
+    token = await _issue(ctx, msgspec.structs.replace(change, confirms_change=False))
     await ctx.post(
         Mail(
             purpose="verify-new-email",
-            to=new_email,
+            to=change.new_email or "",
             user=user,
             url=_url(ctx, token, callback_url),
             token=token,
-            new_email=new_email,
+            new_email=change.new_email,
         )
     )
 

@@ -7,8 +7,12 @@ from urllib.parse import urljoin
 import msgspec
 
 from watchword.concurrency import call
-from watchword.crypto.tokens import digest
-from watchword.engine.accounts import check_password_length, find_credential, write_password
+from watchword.engine.accounts import (
+    check_password_length,
+    find_credential,
+    password_fingerprint,
+    write_password,
+)
 from watchword.engine.context import Context
 from watchword.engine.endpoint import get, post
 from watchword.engine.mail import Mail
@@ -20,7 +24,6 @@ from watchword.http.bodies import UNSET, Answer, Body, Done, UnsetType
 from watchword.http.cookies import encode_uri_component
 from watchword.http.emails import Email, canonical_email
 from watchword.http.messages import Response
-from watchword.storage.contract import Record
 from watchword.storage.entities import User
 from watchword.storage.query import F
 
@@ -98,7 +101,7 @@ class ResetPassword(Plugin):
         row = await ctx.store.find_one("user", F.email == email)
         user_id = "" if row is None else str(row["id"])
         account = await find_credential(ctx.store, user_id)
-        permit = _Permit(user_id=user_id, email=email, password=_fingerprint(account))
+        permit = _Permit(user_id=user_id, email=email, password=password_fingerprint(account))
         # For an unknown address too: what is written then permits nothing, and is purged.
         token = await ctx.verifications.issue(
             _PURPOSE,
@@ -138,18 +141,11 @@ class ResetPassword(Plugin):
         if found is None or found.is_expired:
             raise APIError(CoreError.INVALID_TOKEN, status=400)
         password_hash = await ctx.passwords.hash(body.new_password)
-        user = await ctx.store.run_in_transaction(
-            lambda: _write(
-                ctx, token, password_hash, revokes=options.revoke_sessions_on_password_reset
-            )
-        )
-        if options.on_password_reset is not None:
-            tell = options.on_password_reset
-            await ctx.store.after_commit(lambda: call(tell, user))
+        await ctx.store.run_in_transaction(lambda: _write(ctx, token, password_hash, options))
         return Done()
 
 
-async def _write(ctx: Context, token: str, password_hash: str, *, revokes: bool) -> User:
+async def _write(ctx: Context, token: str, password_hash: str, options: EmailPassword) -> None:
     value = await ctx.verifications.redeem(_PURPOSE, token)
     if value is None:
         raise APIError(CoreError.INVALID_TOKEN, status=400)
@@ -158,7 +154,7 @@ async def _write(ctx: Context, token: str, password_hash: str, *, revokes: bool)
     if row is None:
         raise APIError(CoreError.USER_NOT_FOUND)
     account = await find_credential(ctx.store, permit.user_id, lock=True)
-    if row["email"] != permit.email or _fingerprint(account) != permit.password:
+    if row["email"] != permit.email or password_fingerprint(account) != permit.password:
         raise APIError(CoreError.INVALID_TOKEN, status=400)
     try:
         is_written = await write_password(ctx.store, permit.user_id, account, password_hash)
@@ -166,17 +162,16 @@ async def _write(ctx: Context, token: str, password_hash: str, *, revokes: bool)
         raise APIError(CoreError.USER_NOT_FOUND) from error
     if not is_written:
         raise APIError(CoreError.INVALID_TOKEN, status=400)
-    if revokes:
+    if options.revoke_sessions_on_password_reset:
         await ctx.sessions.revoke_all(permit.user_id)
-    return User.from_record(row)
+    if options.on_password_reset is not None:
+        tell, user = options.on_password_reset, User.from_record(row)
+        # Queued before the commit: who hangs up in that moment must not silence a warning.
+        await ctx.store.after_commit(lambda: call(tell, user))
 
 
 def _mail(user: User, url: str, token: str) -> Mail:
     return Mail(purpose="reset-password", to=user.email, user=user, url=url, token=token)
-
-
-def _fingerprint(account: Record | None) -> str:
-    return digest((account or {}).get("password") or "")
 
 
 def _url(ctx: Context, token: str, redirect_to: str | UnsetType) -> str:

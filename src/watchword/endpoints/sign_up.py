@@ -101,7 +101,7 @@ class SignUp(Plugin):
         try:
             created = await ctx.store.run_in_transaction(write)
         except UniqueViolation as error:
-            if not _is_about_the_address(error) or await _is_taken_otherwise(ctx, user):
+            if not _is_about_the_address(error) or await _is_refused_otherwise(ctx, user):
                 raise APIError(CoreError.FAILED_TO_CREATE_USER) from error
             created = User.from_record(await ctx.store.imagine("user", user))
             if ctx.options.verifies_at_sign_up:
@@ -145,13 +145,20 @@ def _refusal(error: UniqueViolation) -> APIError:
     return APIError(CoreError.FAILED_TO_CREATE_USER)  # an additional field's value is taken
 
 
-async def _is_taken_otherwise(ctx: Context, user: dict[str, Any]) -> bool:
-    """Tell whether more than the address is taken.
+async def _is_refused_otherwise(ctx: Context, user: dict[str, Any]) -> bool:
+    """Tell whether more than the address is taken, or another value points at nothing.
 
-    Databases name one key of several. Were the address answered first, somebody's own value
-    of another key would tell known addresses from unknown ones.
+    Databases name one reason of several. Were the address answered first, somebody's own value
+    of another field would tell known addresses from unknown ones.
     """
-    for key in ctx.store.schema.require_model("user").unique_keys:
+    model = ctx.store.schema.require_model("user")
+    for name, field in model.fields.items():
+        value = user.get(name)
+        if field.references is None or value is None:
+            continue
+        if not await ctx.store.count(field.references, F.id == value):
+            return True
+    for key in model.unique_keys:
         values = [user.get(name) for name in key]
         if key == ("email",) or None in values:
             continue

@@ -21,11 +21,6 @@ _STYLE: Final = (
     "body{font:1.1rem/1.6 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;"
     "color-scheme:light dark}code{font-size:1rem}"
 )
-# Nothing is loaded and nothing runs; no page of another site may frame it.
-_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 
 
 class Alive(Answer, frozen=True):
@@ -77,5 +72,4 @@ def _page(code: str, description: str) -> Response:
         f"<p>Go back to the application and try again. If it happens again, tell its makers "
         f"this code: <code>{escape(code)}</code></p></html>"
     )
-    headers = [("content-type", "text/html; charset=utf-8"), ("content-security-policy", _POLICY)]
-    return Response(200, headers, body.encode())
+    return Response.page(body)

@@ -13,6 +13,7 @@ from watchword.endpoints.email_proof import (
     send_verification,
     value_of,
 )
+from watchword.engine.accounts import find_credential, password_fingerprint
 from watchword.engine.context import Context
 from watchword.engine.endpoint import get, post
 from watchword.engine.identity import current_identity
@@ -119,7 +120,7 @@ class VerifyEmail(Plugin):
             return await self._verify_address(ctx, token, proof, by)
         if proof.confirms_change:
             return await self._confirm_change(ctx, token, proof, by)
-        return await self._change_address(ctx, token, proof.new_email, by)
+        return await self._change_address(ctx, token, proof, by)
 
     # --- what a link does ------------------------------------------------------------
 
@@ -158,19 +159,24 @@ class VerifyEmail(Plugin):
         new_email = proof.new_email or ""
 
         async def write() -> Verified | None:
+            await _require_same_password(ctx, proof)
             if await ctx.verifications.redeem(PURPOSE, token) is None:
                 return None
             await _mark_spent(ctx, token, proof)
-            await send_new_address_verification(ctx, by.user, new_email, by.target)
+            if await ctx.store.count("user", F.email == new_email):
+                await pretend_to_send(ctx, new_email)  # nothing is told of who has it
+            else:
+                await send_new_address_verification(ctx, by.user, proof, by.target)
             return Verified(user=UNSET)
 
         return await ctx.store.run_in_transaction(write)
 
     async def _change_address(
-        self, ctx: Context, token: str, new_email: str, by: "_Opener"
+        self, ctx: Context, token: str, proof: EmailProof, by: "_Opener"
     ) -> Verified | None:
         async def write() -> User | None:
-            changed = await _spend(ctx, token, by.user, email=new_email)
+            await _require_same_password(ctx, proof)
+            changed = await _spend(ctx, token, by.user, email=proof.new_email)
             if changed is not None and changed.email_verified:
                 await _tell(ctx, _options(ctx).after, changed)
             return changed
@@ -234,6 +240,13 @@ async def _spend(ctx: Context, token: str, user: User, **changes: object) -> Use
     if row is None:
         raise APIError(CoreError.INVALID_TOKEN)
     return User.from_record(row)
+
+
+async def _require_same_password(ctx: Context, proof: EmailProof) -> None:
+    """Refuse a change that was asked for under another password; hold the present one."""
+    account = await find_credential(ctx.store, proof.user_id, lock=True)
+    if password_fingerprint(account) != proof.password:
+        raise APIError(CoreError.INVALID_TOKEN)
 
 
 async def _mark_spent(ctx: Context, token: str, proof: EmailProof) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from watchword.crypto.tokens import digest
 from watchword.engine.options import EmailPassword
 from watchword.errors import APIError, CoreError, UniqueViolation
 from watchword.storage.contract import Record
@@ -17,6 +18,7 @@ __all__ = [
     "find_credential",
     "find_with_password",
     "new_credential",
+    "password_fingerprint",
     "replace_password",
     "still_has_password",
     "write_password",
@@ -124,6 +126,11 @@ async def write_password(
     except UniqueViolation:
         return False
     return True
+
+
+def password_fingerprint(account: Record | None) -> str:
+    """Return what a link is bound to that must not outlive the present password."""
+    return digest((account or {}).get("password") or "")
 
 
 async def still_has_password(store: Store, account: Record) -> bool:

@@ -1,6 +1,6 @@
 """Endpoints as Python calls: typed, for instances with an event loop and without one."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 import msgspec
@@ -96,7 +96,9 @@ class Call(Generic[P, R]):
     def __get__(self, calls: None, owner: type[Calls]) -> Self: ...
 
     @overload
-    def __get__(self, calls: AsyncCalls, owner: type[Calls]) -> Callable[P, Awaitable[R]]: ...
+    def __get__(
+        self, calls: AsyncCalls, owner: type[Calls]
+    ) -> Callable[P, Coroutine[Any, Any, R]]: ...
 
     @overload
     def __get__(self, calls: BlockingCalls, owner: type[Calls]) -> Callable[P, R]: ...

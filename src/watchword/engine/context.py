@@ -1,6 +1,8 @@
 """What an endpoint works with: the request, the instance's parts, and what goes out with it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from watchword.clock import Clock
@@ -23,6 +25,7 @@ from watchword.storage.store import Store
 
 __all__ = ["Context", "Instance"]
 
+_MOST_PARTS: Final = 100
 _SESSION_COOKIES: Final = ("session_token", "session_data", "dont_remember")
 
 
@@ -55,7 +58,7 @@ class Instance:
             "sessions": Sessions(self.store, self.options.session, self.clock),
             "verifications": Verifications(self.store, self.clock),
             "output": Output(self.store.schema),
-            "addresses": ClientAddresses(self.options.trusted_proxies),
+            "addresses": ClientAddresses(self.options.trusted_proxies, self.options.proxy_header),
             "background": background,
             "mailer": Mailer(self.options.mail, background),
         }
@@ -172,7 +175,7 @@ class Context:
         for name in _SESSION_COOKIES:
             self._clear(name)
             if name == "session_data":
-                for number in filter(str.isascii, filter(str.isdecimal, parts)):
+                for number in _numbers(parts):
                     self._clear(f"{name}.{number}")
 
     def _set_signed(self, name: str, value: str, *, max_age: int | None) -> None:
@@ -205,6 +208,11 @@ class Context:
         """
         mailer = self.instance.mailer
         await self.store.after_commit(lambda: mailer.post(mail))
+
+
+def _numbers(parts: Iterable[str]) -> Iterable[str]:
+    """Return what numbers a part of a cookie; no more than a cookie of ours was divided into."""
+    return islice((it for it in parts if it.isascii() and it.isdecimal()), _MOST_PARTS)
 
 
 def _sets(header: tuple[str, str], cookie: str) -> bool:

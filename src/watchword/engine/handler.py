@@ -32,7 +32,7 @@ from watchword.errors import (
     StorageUnavailable,
     WatchwordError,
 )
-from watchword.http.bodies import UNSET, parse_body, validate
+from watchword.http.bodies import UNSET, parse_body, validate, wire_name
 from watchword.http.messages import Request, Response
 from watchword.schema import camel_case
 
@@ -47,6 +47,7 @@ _SECURITY_HEADERS: Final = (
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
 )
+_REST: Final = wire_name("additional_fields")
 _UNKNOWN_PATH: Final = "*"
 
 
@@ -76,20 +77,17 @@ class Handler:
         """Answer a request; never raises but when it is cancelled."""
         ctx = Context(self.instance, request)
         try:
-            response = await self._answer(ctx)
+            return _complete(await self._answer(ctx), ctx.headers)
         except WatchwordError as error:
             response = error_response(error)
         except Exception:  # noqa: BLE001 - the one place where everything is caught
-            # What went wrong is ours to know: the caller gets neither words nor SQL of it.
-            _log.exception("%s %s failed", request.method, request.path)
+            # What went wrong is ours to know: the caller gets neither words nor SQL of it. The
+            # path as it is declared is told: in the one that was sent, a token may stand.
+            match = self.router.find(request.method, self._path(request))
+            path = _UNKNOWN_PATH if match is None else match.endpoint.path
+            _log.exception("%s %s failed", request.method, path)
             response = Response.empty(500)
-        for name, value in ctx.headers:
-            response.add_header(name, value)
-        present = {name for name, _ in response.headers}
-        for name, value in _SECURITY_HEADERS:
-            if name not in present:
-                response.add_header(name, value)
-        return response
+        return _complete(response, ctx.headers)
 
     async def _answer(self, ctx: Context) -> Response:
         path = self._path(ctx.request)
@@ -135,9 +133,10 @@ class Handler:
             APIError: As over HTTP.
         """
         values = msgspec.to_builtins(given)
-        extra = values.pop("additionalFields", {}) if isinstance(values, dict) else {}
-        match = Match(endpoint)
-        return await self._with_hooks(ctx, match, {**values, **extra}, over_http=False)
+        own = given.__struct_encode_fields__
+        # Additional fields may come from a form: they are nothing but that.
+        extra = {name: it for name, it in values.pop(_REST, {}).items() if name not in own}
+        return await self._with_hooks(ctx, Match(endpoint), {**extra, **values}, over_http=False)
 
     def endpoint_of(self, function: Callable[..., Any]) -> Endpoint:
         """Return the endpoint that a plugin's class declares with this method.
@@ -204,6 +203,19 @@ class Handler:
             await self._guard.check_form(ctx.request)
         if endpoint.method == "GET":
             await self._guard.check_targets({}, ctx.request)
+
+
+def _complete(response: Response, headers: Iterable[tuple[str, str]]) -> Response:
+    """Return an answer with what goes out with it; the one that was given may be another's too."""
+    complete = replace(response, headers=[*response.headers])
+    for name, value in headers:
+        try:
+            complete.add_header(name, value)
+        except ValueError:
+            _log.exception("a hook's header is left out")
+    present = {name for name, _ in complete.headers}
+    complete.headers.extend(it for it in _SECURITY_HEADERS if it[0] not in present)
+    return complete
 
 
 def _declared(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """Mail that the flows ask for: what it says, and who delivers it."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,6 +10,8 @@ from watchword.concurrency import Background, call, sleep
 from watchword.storage.entities import User
 
 __all__ = ["Mail", "MailPurpose", "Mailer", "SendMail"]
+
+_log = logging.getLogger("watchword")
 
 _PAUSE: Final = 0.02
 """Seconds between an answer and the delivery of its mail."""
@@ -67,5 +70,9 @@ class Mailer:
         # What is done at the same time as the answer slows it down; a mail server's
         # certificates take milliseconds to load.
         await sleep(_PAUSE)
-        if mail is not None:
+        if mail is None:
+            return
+        try:
             await call(send, mail)
+        except Exception:  # noqa: BLE001 - whatever a sender raises; its answer was given long ago
+            _log.exception("the mail for %s could not be delivered", mail.purpose)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, TypeAlias, TypedDict
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from watchword.engine.hooks import EndpointHook
@@ -24,7 +24,6 @@ __all__ = [
     "EmailVerification",
     "Options",
     "SessionOptions",
-    "Settings",
     "UserCallback",
     "UserOptions",
 ]
@@ -71,6 +70,7 @@ class EmailPassword:
     on_existing_user_sign_up: UserCallback | None = None
 
     def __post_init__(self) -> None:
+        _check_lifetime("reset_token_expires_in", self.reset_token_expires_in)
         if not 0 < self.min_password_length <= self.max_password_length <= _LONGEST_PASSWORD:
             raise ConfigurationError(
                 f"Passwords cannot have {self.min_password_length} "
@@ -91,7 +91,7 @@ class EmailVerification:
 
     Args:
         send_on_sign_up: None sends one if sign-in requires a verified address.
-        send_on_sign_in: Send one to who signs in unverified where that is required.
+        send_on_sign_in: Send one to whoever signs in unverified where that is required.
         auto_sign_in: Sign in who opens the link and was not verified yet.
         expires_in: How long a link works.
         before: Asked before an address counts as verified; may refuse with an `APIError`.
@@ -104,6 +104,9 @@ class EmailVerification:
     expires_in: timedelta = timedelta(hours=1)
     before: UserCallback | None = None
     after: UserCallback | None = None
+
+    def __post_init__(self) -> None:
+        _check_lifetime("expires_in", self.expires_in)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +137,9 @@ class DeleteUser:
     token_expires_in: timedelta = timedelta(days=1)
     before: UserCallback | None = None
     after: UserCallback | None = None
+
+    def __post_init__(self) -> None:
+        _check_lifetime("token_expires_in", self.token_expires_in)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +177,9 @@ class SessionOptions:
         expires_in: After the sign-in or the last renewal.
         update_age: A session in use is renewed when it was not for this long, so an active
             one writes at most once in this time.
-        forgotten_in: For who asked not to be remembered; never renewed.
-        fresh_age: How long after the sign-in sensitive calls need no new one; zero is always.
+        forgotten_in: The same for whoever asked not to be remembered; never renewed.
+        fresh_age: How long after the sign-in sensitive calls need no new one; zero means that
+            they never do.
         refresh: Renew sessions in use; without it they end `expires_in` after the sign-in.
         defer_refresh: Reading a session never writes: the answer tells that it is due, and
             the client asks for the renewal by POST. For reads from a replica.
@@ -188,9 +195,11 @@ class SessionOptions:
     additional_fields: Mapping[str, Field] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if min(self.expires_in, self.forgotten_in) < timedelta(seconds=1):
+        _check_lifetime("expires_in", self.expires_in)
+        _check_lifetime("forgotten_in", self.forgotten_in)
+        if self.fresh_age < timedelta(0):
             raise ConfigurationError(
-                "Sessions would expire at once.", hint="Use spans of a second or more."
+                "fresh_age is negative.", hint="Use a span, or timedelta(0) for always fresh."
             )
         if not timedelta(0) <= self.update_age <= self.expires_in:
             raise ConfigurationError(
@@ -216,27 +225,6 @@ class CookieOptions:
     same_site: SameSite = "Lax"
 
 
-class Settings(TypedDict, total=False):
-    """What `Options` takes beside the base URL, for whoever passes it on."""
-
-    base_path: str
-    email_password: EmailPassword | None
-    email_verification: EmailVerification | None
-    session: SessionOptions
-    user: UserOptions
-    account: AccountOptions
-    cookies: CookieOptions
-    mail: SendMail | None
-    trusted_origins: TrustedOrigins
-    rate_limits: RateLimits
-    trusted_proxies: Sequence[str]
-    hooks: Sequence[EndpointHook]
-    disabled_paths: Sequence[str]
-    ignore_trailing_slash: bool
-    error_url: str | None
-    max_body_size: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The settings of one instance.
@@ -257,6 +245,7 @@ class Options:
             that returns such.
         rate_limits: How often one client may call.
         trusted_proxies: Addresses and networks whose word on the client's address is taken.
+        proxy_header: Where they write it.
         hooks: Run around endpoints.
         disabled_paths: Paths below the base path that answer 404.
         ignore_trailing_slash: Take `/ok/` for `/ok`.
@@ -277,6 +266,7 @@ class Options:
     trusted_origins: TrustedOrigins = ()
     rate_limits: RateLimits = field(default_factory=RateLimits)
     trusted_proxies: Sequence[str] = ()
+    proxy_header: str = "x-forwarded-for"
     hooks: Sequence[EndpointHook] = ()
     disabled_paths: Sequence[str] = ()
     ignore_trailing_slash: bool = False
@@ -301,6 +291,18 @@ class Options:
         if isinstance(self.trusted_origins, str):
             raise ConfigurationError(
                 "trusted_origins is one text.", hint="Pass a list of origins."
+            )
+        if any(not path.startswith("/") for path in self.disabled_paths):
+            raise ConfigurationError(
+                "A disabled path does not begin with a slash.",
+                hint="Write it like /sign-up/email.",
+            )
+        # Without mail the application verifies addresses by other means.
+        required = self.email_password and self.email_password.require_email_verification
+        if required and self.mail is not None and self.email_verification is None:
+            raise ConfigurationError(
+                "Sign-in requires a verified address, and no mail that verifies one is sent.",
+                hint="Pass email_verification=EmailVerification() too.",
             )
         if self.mail is None and (needing := self._needs_mail()):
             raise ConfigurationError(
@@ -360,6 +362,13 @@ class Options:
         if self.cookies.secure is not None:
             return self.cookies.secure
         return urlsplit(self.base_url).scheme == "https"
+
+
+def _check_lifetime(name: str, span: timedelta) -> None:
+    if not isinstance(span, timedelta) or span < timedelta(seconds=1):
+        raise ConfigurationError(
+            f"{name} is no span of a second or more.", hint="Write it like timedelta(hours=1)."
+        )
 
 
 def _names_a_host(base_url: str) -> bool:

@@ -21,6 +21,8 @@ TrustedOrigins: TypeAlias = Patterns | Callable[[Request], Patterns | Awaitable[
 # What a browser resolves to another host than it seems to name.
 _UNSAFE_RELATIVE: Final = re.compile(r"^//|[\\\x00-\x1f\x7f]|^[^?#]*%(?:2f|5c)", re.IGNORECASE)
 _UNSAFE_ABSOLUTE: Final = re.compile(r"[\\\x00-\x20\x7f]")
+# It goes into a mail, escaped, to whomever the caller names.
+_LONGEST_TARGET: Final = 2000
 _ADDRESS_PATTERN: Final = re.compile(r"[0-9.*?]+")
 _ADDRESS: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?")
 _WEB: Final = frozenset({"http", "https"})
@@ -117,6 +119,8 @@ class OriginGuard:
     ) -> None:
         if not isinstance(target, str):
             raise APIError.bare(400, f"Invalid {label}: expected a string")
+        if len(target) > _LONGEST_TARGET:
+            raise APIError(code)
         if target.startswith("/"):
             if _UNSAFE_RELATIVE.search(target):
                 raise APIError(code)

@@ -1,7 +1,7 @@
 """Sessions: made at sign-in, found by their token, renewed in use, deleted at sign-out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,8 +24,8 @@ _WITH_USER: Final = (Include("user", through="user_id"),)
 class NewSession:
     """A session that was just made, with the token that is told once."""
 
-    row: Record
-    token: str
+    row: Record = field(repr=False)
+    token: str = field(repr=False)
     remembered: bool
 
 
@@ -82,9 +82,12 @@ class Sessions:
         return session.expires_at <= self._clock()
 
     def is_due(self, session: Session) -> bool:
-        """Tell whether a session in use is to be renewed."""
-        renewed_at = session.expires_at - self._options.expires_in
-        return self._options.refresh and renewed_at + self._options.update_age <= self._clock()
+        """Tell whether a session in use is to be renewed; one of a forgetful client never is."""
+        options = self._options
+        lifetime = session.expires_at - session.created_at
+        if not options.refresh or lifetime <= options.forgotten_in < options.expires_in:
+            return False
+        return session.expires_at - options.expires_in + options.update_age <= self._clock()
 
     def is_fresh(self, session: Session) -> bool:
         """Tell whether the sign-in was recent enough for a sensitive call."""

@@ -79,6 +79,10 @@ class Body(msgspec.Struct, frozen=True, rename=wire_name):
     A query's fields are texts, and a flag in a query is set if its text is not empty.
     """
 
+    def __repr__(self) -> str:
+        """Show no values: passwords and tokens are among them, and logs are read by many."""
+        return f"{type(self).__name__}(…)"
+
 
 class OpenBody(Body, frozen=True, kw_only=True):
     """A body that keeps the keys it does not name in `additional_fields`.

@@ -14,6 +14,10 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Lower-case names and values in the order sent; one name may come several times."""
 
 _JSON: Final = ("content-type", "application/json")
+_PAGE_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 _UNSAFE_IN_LOCATION: Final = re.compile("[^!-~]+")
 _UNSAFE_IN_HEADER: Final = re.compile("[\r\n\0]")
 
@@ -34,7 +38,7 @@ class Request:
     """
 
     method: str
-    path: str
+    path: str = field(repr=False)
     query_string: str = field(default="", repr=False)
     headers: Headers = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
@@ -98,6 +102,15 @@ class Response:
     def json(cls, value: object, *, status: int = 200) -> "Response":
         """Answer with a value as JSON; None is `null`."""
         return cls(status, [_JSON], dump(value))
+
+    @classmethod
+    def page(cls, html: str) -> "Response":
+        """Answer with a page of ours, that loads nothing, runs nothing and is framed by nobody."""
+        headers = [
+            ("content-type", "text/html; charset=utf-8"),
+            ("content-security-policy", _PAGE_POLICY),
+        ]
+        return cls(200, headers, html.encode())
 
     @classmethod
     def empty(cls, status: int) -> "Response":

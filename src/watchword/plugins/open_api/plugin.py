@@ -1,7 +1,7 @@
 """The plugin: where the document and the page are."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from watchword.engine.context import Context
 from watchword.engine.endpoint import get
@@ -11,12 +11,6 @@ from watchword.plugins.open_api.document import openapi_document
 from watchword.plugins.open_api.page import reference_page
 
 __all__ = ["OpenAPI"]
-
-# The page loads nothing and runs nothing; no page of another site may frame it.
-_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +37,4 @@ class OpenAPI(Plugin):
         """Show the document as a page."""
         if not self.reference:
             return Response.empty(404)
-        html = reference_page(openapi_document(ctx.instance, title=self.title))
-        headers = [
-            ("content-type", "text/html; charset=utf-8"),
-            ("content-security-policy", _POLICY),
-        ]
-        return Response(200, headers, html.encode())
+        return Response.page(reference_page(openapi_document(ctx.instance, title=self.title)))
