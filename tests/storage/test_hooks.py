@@ -70,3 +70,10 @@ def test_it_is_known_who_is_concerned():
     assert not hooks.concern("session", "create")
     assert list(hooks.after("user", "update")) == [print]
     assert list(hooks.after("user", "create")) == []
+
+
+async def test_true_lets_a_write_go_on():
+    """Whoever returns what they compared means no harm by it."""
+    hooks = DatabaseHooks([DatabaseHook(model="user", operation="create", before=lambda _: True)])
+
+    assert await hooks.before("user", "create", {"name": "Ada"}) == {"name": "Ada"}

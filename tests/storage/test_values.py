@@ -162,7 +162,9 @@ def test_integer_ids_may_be_the_texts_of_the_wire(text):
         keep("bigint", text)
 
 
-@pytest.mark.parametrize("text", ["", "+1", "-1", " 1", "1.0", "\u0661", "1_0", "9" * 20, "0x1"])
+@pytest.mark.parametrize(
+    "text", ["", "+1", "-1", " 1", "01", "00", "1.0", "\u0661", "1_0", "9" * 20, "0x1"]
+)
 def test_attack_other_spellings_of_an_integer_id(text):
     """One id has one spelling, and it fits."""
     with pytest.raises(InvalidValue):

@@ -63,7 +63,8 @@ class DatabaseHooks:
             verdict = await call(hook, dict(merged))
             if verdict is False:
                 raise OperationRefused(model, operation)
-            merged.update(verdict or {})
+            # True is no answer that the type allows, and the one that people give by mistake.
+            merged.update(verdict if isinstance(verdict, Mapping) else {})
         return merged
 
     def after(self, model: str, operation: Operation) -> Iterable[After]:

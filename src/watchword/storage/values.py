@@ -19,7 +19,7 @@ _JSON_DEPTH: Final = 31
 _JSON_INTEGERS: Final = 1 << 63
 # From here on a database may read an integral float back as an integer.
 _JSON_FLOATS: Final = 1e15
-_ID_NUMBER: Final = re.compile(r"[0-9]{1,19}")
+_ID_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def accepted(model: str, name: str, field: Field, value: Any) -> Any:
@@ -92,7 +92,7 @@ def holds_integer_id(field: Field) -> bool:
 
 
 def _id_number(text: str) -> int:
-    """Read an integer id as the wire writes it: decimal ASCII digits, nothing else."""
+    """Read an integer id as the wire writes it: ASCII digits without a zero in front."""
     if not _ID_NUMBER.fullmatch(text):
         raise _Refused("is no integer id")
     return int(text)
