@@ -185,3 +185,11 @@ class TestAiomysql(OnMariaDB):
 
     driver = "mysql+aiomysql"
     needs_loop = True
+
+
+class TestSQLiteMakesIds(OnSQLite):
+    """The same with integers for ids."""
+
+    driver = "sqlite"
+    ids = "bigint"
+    rounds = 3

@@ -12,7 +12,7 @@ from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
 from watchword.concurrency import run_blocking
 from watchword.crypto.sealing import KeyRing
 from watchword.errors import ConfigurationError, StorageUnavailable
-from watchword.schema import CORE_MODELS, resolve_schema
+from watchword.schema import CORE_MODELS, Naming, resolve_schema
 from watchword.storage.query import F
 from watchword.storage.store import Store
 
@@ -219,6 +219,22 @@ class TestTables:
         assert ("datetime", 6, None) in kinds
         assert {row[2] for row in kinds if row[2]} <= {"utf8mb4_nopad_bin", "utf8mb4_0900_bin"}
         engine.dispose()
+
+
+@pytest.mark.parametrize("server", ["sqlite", "postgresql", "mysql"])
+def test_a_number_is_never_given_again(request, server):
+    """A link that was mailed to a deleted user does nothing to the next one."""
+    adapter = SQLAlchemyAdapter(request.getfixturevalue(f"{server}_database"))
+    schema = resolve_schema(CORE_MODELS, ids="bigint", naming=Naming(prefix="numbered_"))
+    store = Store(adapter, schema, sealer=KeyRing(["0123456789abcdefghijklmnopqrstuv"]))
+    run_blocking(adapter.create_schema(schema))
+
+    first = run_blocking(store.create("user", ADA))
+    run_blocking(store.delete("user", F.id == first["id"]))
+    second = run_blocking(store.create("user", ADA))
+
+    assert second["id"] not in {None, first["id"]}
+    run_blocking(adapter.close())
 
 
 class TestStatements:

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pytest
 
@@ -341,3 +343,86 @@ class TestBackground:
         await background.drain()
 
         assert [it["name"] for it in await store.find_many("user")] == ["bob"]
+
+
+FORKS: Final = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+SENDS: Final = """
+import os, signal, sys, threading
+from watchword.concurrency import Background, run_blocking
+
+signal.alarm(20)
+background, gate, begun = Background(workers=1), threading.Event(), threading.Event()
+
+def say(what):
+    async def work():
+        sys.stdout.write(what + chr(10))
+        sys.stdout.flush()
+    return work
+
+async def wait_for_gate():
+    begun.set()
+    gate.wait(20)
+
+run_blocking(background.start(wait_for_gate))
+run_blocking(background.start(say("the parent's")))
+begun.wait(20)
+if os.fork() == 0:
+    signal.alarm(20)
+    run_blocking(background.start(say("the child's")))
+    run_blocking(background.drain())
+    os._exit(0)
+status = os.wait()[1]
+gate.set()
+run_blocking(background.drain())
+print(status)
+"""
+WORKS: Final = """
+import asyncio, os, signal, sys, threading
+from watchword.concurrency import WorkPool, run_blocking
+
+signal.alarm(20)
+pool, gate, begun = WorkPool(workers=1, queue=0), threading.Event(), threading.Event()
+drive = {"loop": asyncio.run, "driven": run_blocking}[sys.argv[1]]
+
+def work():
+    begun.set()
+    gate.wait(20)
+
+thread = threading.Thread(target=lambda: drive(pool.run(work)))
+thread.start()
+begun.wait(20)
+if os.fork() == 0:
+    signal.alarm(20)
+    os._exit(drive(pool.run(int, "42")))
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+gate.set()
+thread.join(20)
+print(drive(pool.run(int, "7")))
+"""
+
+
+def run_forking(program: str, *arguments: str) -> list[str]:
+    """Run a program that forks; threads of the tests' own process would not survive it."""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout.splitlines()
+
+
+@FORKS
+class TestFork:
+    """Threads do not survive a fork, and nobody releases what another thread had locked."""
+
+    def test_a_child_does_what_it_began_and_no_more(self) -> None:
+        """Its own mail is sent, once, and what its parent had under way stays the parent's."""
+        assert run_forking(SENDS) == ["the child's", "the parent's", "0"]
+
+    @pytest.mark.parametrize("driving", ["loop", "driven"])
+    def test_a_child_has_threads_and_slots_of_its_own(self, driving: str) -> None:
+        """What was busy in the parent is free in the child, and busy in the parent still."""
+        assert run_forking(WORKS, driving) == ["42", "7"]

@@ -18,6 +18,7 @@ from watchword.concurrency.driving import (
     start_on,
 )
 from watchword.concurrency.pools import Background, WorkPool
+from watchword.concurrency.processes import PerProcess
 from watchword.concurrency.waiting import Backoff, Lock, Mutex, sleep
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Backoff",
     "Lock",
     "Mutex",
+    "PerProcess",
     "WorkPool",
     "acquire",
     "call",

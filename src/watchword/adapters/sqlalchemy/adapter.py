@@ -37,7 +37,11 @@ class SQLAlchemyAdapter:
 
     Args:
         database: A URL, whose engine is made at its first use; or the application's own
-            engine or session factory, which stays the application's to close.
+            engine or session factory, which stays the application's to close. A process that
+            is forked, by a preforking server for one, has connections of its own: at our
+            first use there the pool of an inherited engine is replaced, the application's
+            too. What the application does with its engine before that is not protected, so
+            it calls `engine.dispose(close=False)` after a fork.
 
     Raises:
         ConfigurationError: The URL cannot be read or its driver is not installed.

@@ -24,6 +24,7 @@ __all__ = [
     "begin_joined",
     "compare_text",
     "engine_options",
+    "is_in_memory",
     "locks_one_table",
     "makes_tables_in_a_transaction",
     "ping",
@@ -88,13 +89,16 @@ def engine_options(url: URL) -> Mapping[str, Any]:
         options["connect_args"] = {"timeout": _SQLITE_PATIENCE, "check_same_thread": False}
         is_async = url.get_dialect().is_async
         options["poolclass"] = AsyncAdaptedQueuePool if is_async else QueuePool
-        if _in_memory(url):
+        if is_in_memory(url):
             # One connection is the database: it is lent to one caller at a time.
             options |= {"pool_size": 1, "max_overflow": 0}
     return options
 
 
-def _in_memory(url: URL) -> bool:
+def is_in_memory(url: URL) -> bool:
+    """Tell whether the database is gone with its last connection."""
+    if url.get_backend_name() != "sqlite":
+        return False
     return url.database in {None, "", ":memory:"} or "mode=memory" in str(url)
 
 

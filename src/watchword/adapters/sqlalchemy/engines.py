@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import sessionmaker
-from sqlalchemy.pool import SingletonThreadPool, StaticPool
+from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
 
-from watchword.adapters.sqlalchemy.dialects import engine_options
+from watchword.adapters.sqlalchemy.dialects import engine_options, is_in_memory
 from watchword.adapters.sqlalchemy.lines import AsyncLine, BlockingLine, Line
-from watchword.concurrency import current_loop, offload
+from watchword.concurrency import PerProcess, current_loop, offload
 from watchword.errors import ConfigurationError
 
 __all__ = ["Database", "Source", "open_source"]
@@ -24,6 +24,8 @@ __all__ = ["Database", "Source", "open_source"]
 Database: TypeAlias = (
     str | URL | Engine | AsyncEngine | sessionmaker[Any] | async_sessionmaker[Any]
 )
+
+E = TypeVar("E", Engine, AsyncEngine)
 
 _EXTRAS: Final = {"sqlite": "sqlite", "postgresql": "postgresql"}
 
@@ -80,9 +82,9 @@ def _from_engine(engine: Engine | AsyncEngine) -> Source:
         )
     if isinstance(engine, AsyncEngine):
         ours = engine.execution_options(isolation_level="AUTOCOMMIT")
-        return Source(AsyncLine(lambda: ours), _leave_open)
+        return Source(AsyncLine(_in_each_process(ours)), _leave_open)
     own = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return Source(BlockingLine(lambda: own), _leave_open)
+    return Source(BlockingLine(_in_each_process(own)), _leave_open)
 
 
 def _from_url(database: str | URL) -> Source:
@@ -90,12 +92,12 @@ def _from_url(database: str | URL) -> Source:
     if url.get_dialect().is_async:
         engines = _EnginePerLoop(url)
         return Source(AsyncLine(engines.current), engines.close)
-    engine = create_engine(url, **engine_options(url))
+    engine = _in_each_process(create_engine(url, **engine_options(url)))
 
     async def close() -> None:
-        await offload(engine.dispose)
+        await offload(lambda: engine().dispose())
 
-    return Source(BlockingLine(lambda: engine), close)
+    return Source(BlockingLine(engine), close)
 
 
 def _checked_url(database: str | URL) -> URL:
@@ -123,12 +125,40 @@ def _checked_url(database: str | URL) -> URL:
     return url
 
 
+# --- processes and loops -------------------------------------------------------------------
+
+
+def _in_each_process(engine: E) -> Callable[[], E]:
+    """Return what gives the engine, in a process that was forked with a pool of its own.
+
+    On the parent's connections people would get the answers to other people's questions.
+    """
+    own = PerProcess(lambda: engine, leave=_leave_pool)
+    return lambda: own.here
+
+
+def _leave_pool(engine: Engine | AsyncEngine) -> Pool:
+    """Leave the connections to the parent, which goes on using them."""
+    blocking = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    inherited = blocking.pool
+    is_open_here = blocking.dialect.name == "sqlite" and not isinstance(engine, AsyncEngine)
+    if is_open_here and is_in_memory(blocking.url):
+        return inherited  # the connection is the database, and was copied with it
+    # While SQLite's inherited connections are open here, new ones lock nothing: the file is
+    # taken for locked by this process. https://www.sqlite.org/howtocorrupt.html (2.6)
+    blocking.dispose(close=is_open_here)
+    return inherited
+
+
 class _EnginePerLoop:
-    """An async engine for each event loop: its connections cannot be used from another."""
+    """An async engine for each event loop: its connections cannot be used from another.
+
+    A process that was forked begins with none, even on a loop that it inherited.
+    """
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._engines: dict[Any, AsyncEngine] = {}
+        self._of_process: PerProcess[dict[Any, AsyncEngine]] = PerProcess(dict)
 
     def current(self) -> AsyncEngine:
         """Return the running loop's engine, made at its first use."""
@@ -138,18 +168,20 @@ class _EnginePerLoop:
                 f"{self._url.drivername} needs an event loop, but this call is blocking.",
                 hint="Use a blocking driver: sqlite, postgresql+psycopg or mysql+pymysql.",
             )
-        if loop not in self._engines:
-            self._forget_ended_loops()
-            self._engines[loop] = create_async_engine(self._url, **engine_options(self._url))
-        return self._engines[loop]
-
-    def _forget_ended_loops(self) -> None:
-        """Let go of connections that nobody can use or close any more."""
-        for loop in [it for it in self._engines if it.is_closed()]:
-            self._engines.pop(loop).sync_engine.dispose(close=False)
+        engines = self._of_process.here
+        if loop not in engines:
+            _forget_ended_loops(engines)
+            engines[loop] = create_async_engine(self._url, **engine_options(self._url))
+        return engines[loop]
 
     async def close(self) -> None:
         """Close the running loop's engine."""
-        engine = self._engines.pop(current_loop(), None)
+        engine = self._of_process.here.pop(current_loop(), None)
         if engine is not None:
             await engine.dispose()
+
+
+def _forget_ended_loops(engines: dict[Any, AsyncEngine]) -> None:
+    """Let go of connections that nobody can use or close any more."""
+    for loop in [it for it in engines if it.is_closed()]:
+        engines.pop(loop).sync_engine.dispose(close=False)

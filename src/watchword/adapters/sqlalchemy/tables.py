@@ -142,6 +142,9 @@ class Tables:
             PrimaryKeyConstraint("id", name=naming.primary_key(model.name)),
             *self._uniques(model),
             *self._foreign_keys(model),
+            # Otherwise SQLite gives the number of a deleted user, and with it whatever still
+            # names that user, to the next one: https://www.sqlite.org/autoinc.html
+            sqlite_autoincrement=model.fields["id"].generated,
             mysql_charset="utf8mb4",
             mysql_engine="InnoDB",
             mariadb_charset="utf8mb4",

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from watchword.adapters.sqlalchemy.tables import Tables
@@ -26,14 +32,27 @@ def translated(tables: Tables, model: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        _hide_parameters(error)
         raise _translate(error, tables, model) from error
     except PoolTimeout as error:
         raise StorageUnavailable("No connection became free in time.", retryable=True) from error
     except SQLAlchemyError as error:
+        _hide_parameters(error)
         raise StorageError(f"{model}: the statement could not be run") from error
     except OSError as error:
         # A driver's own time limit, for one: what was sent may have been done.
         raise StorageUnavailable("The database did not answer.", retryable=False) from error
+
+
+def _hide_parameters(error: BaseException | None) -> None:
+    """Keep addresses and password hashes out of logs, whatever engine the error comes from.
+
+    It will be printed with what it was raised from, or while handling.
+    """
+    while error is not None:
+        if isinstance(error, StatementError):
+            error.hide_parameters = True
+        error = error.__cause__ or error.__context__
 
 
 def is_disconnect(error: BaseException | None) -> bool:

@@ -45,6 +45,17 @@ class Crud(Suite):
         assert {type(it) for it in ids} == {int if self.ids == "bigint" else str}
         assert len(set(ids)) == 3
 
+    async def test_an_id_is_never_given_again(self, backend: Adapter, add: Add) -> None:
+        """What still names a deleted row, such as a link in a mail, never means another one."""
+        gone = [(await add("author"))["id"] for _ in range(3)]
+
+        await backend.delete("author", F.id == gone[-1])
+        gone.append((await add("author"))["id"])
+        await backend.delete_many("author", None)
+        new = (await add("author"))["id"]
+
+        assert len({*gone, new}) == 5
+
     async def test_a_required_field_is_required(self, backend: Adapter, schema: Schema) -> None:
         """A row without it is refused by name, and not written."""
         row = new_row(schema, "ticket", holder="Ada")
