@@ -1,11 +1,46 @@
 """Hooks around the store's writes: each row is heard of, also in bulk, and once."""
 
+from itertools import count
+
 import pytest
 
 from watchword.crypto.tokens import digest
-from watchword.errors import OperationRefused, UnknownField
+from watchword.errors import OperationRefused, StorageUnavailable, UnknownField
 from watchword.storage.hooks import DatabaseHook
 from watchword.storage.query import F, Increment
+
+# What is several statements as soon as there is a hook, and on how many of two rows.
+WRITES = {
+    "update_many": ("update", 2, lambda store: store.update_many("ticket", None, {"uses": 1})),
+    "delete_many": ("delete", 2, lambda store: store.delete_many("ticket", None)),
+    "consume_one": ("delete", 1, lambda store: store.consume_one("ticket", F.label == "a")),
+    "delete": ("delete", 1, lambda store: store.delete("ticket", F.label == "a")),
+}
+
+
+@pytest.fixture
+def losing(new_store, store, heard):
+    """Make a store on two rows that loses a deadlock at one of its writes of a kind."""
+
+    async def losing(operation, at):
+        for label in ("a", "b"):
+            await store.create("ticket", {"label": label})
+        writes = count(1)
+
+        def lose(_row):
+            heard.append("before")
+            if next(writes) == at:
+                raise StorageUnavailable("deadlock", retryable=True)
+
+        hook = DatabaseHook(
+            model="ticket",
+            operation=operation,
+            before=lose,
+            after=lambda row: heard.append(row["label"]),
+        )
+        return new_store(hook)
+
+    return losing
 
 
 @pytest.fixture
@@ -145,3 +180,66 @@ async def test_racing_swaps_in_bulk_have_one_winner(listening, race):
     )
 
     assert sorted(counts) == [0] * 15 + [1]
+
+
+@pytest.mark.parametrize("ids", ["uuid", "string", "bigint"])
+async def test_a_bulk_write_with_hooks_finds_every_row(new_store, heard, ids):
+    """In the order of ids, whatever their type, and only where the condition holds."""
+    hooks = [
+        DatabaseHook(
+            model="ticket", operation=it, after=lambda row: heard.append((row["id"], row["uses"]))
+        )
+        for it in ("update", "delete")
+    ]
+    store = new_store(*hooks, ids=ids)
+    made = [await store.create("ticket", {"uses": number % 2}) for number in range(24)]
+    odd = sorted(it["id"] for it in made if it["uses"])
+
+    changed = await store.update_many("ticket", F.uses == 1, {"uses": Increment()})
+    gone = await store.delete_many("ticket", F.uses > 1)
+
+    assert (changed, gone) == (12, 12)
+    assert heard == [(it, 2) for it in odd] * 2
+    assert await store.count("ticket", F.uses == 0) == 12
+
+
+async def test_rows_that_a_hook_makes_are_not_written_in_turn(new_store, store, rows):
+    """A bulk write ends, though each row that goes leaves another one that matches."""
+    await store.create("ticket", {"label": "a"})
+
+    async def leave_another(row):
+        await store.create("ticket", {"label": f"after {row['label']}"})
+
+    hook = DatabaseHook(model="ticket", operation="delete", before=leave_another)
+
+    assert await new_store(hook).delete_many("ticket", None) == 1
+    assert [it["label"] for it in await rows()] == ["after a"]
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_write_that_loses_a_deadlock_is_done_again(losing, store, heard, name):
+    """Whole: hooks before it run with each try, those after it once, when it is committed."""
+    operation, written, write = WRITES[name]
+    loser = await losing(operation, at=written)
+    told = ["a", "b"][:written]
+
+    result = await write(loser)
+
+    assert result == written or not isinstance(result, int)
+    assert heard == ["before"] * 2 * written + told
+    assert await store.count("ticket", F.uses == 0) == 2 - written
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_in_a_transaction_a_lost_write_is_not_done_again_alone(losing, rows, heard, name):
+    """The deadlock undid what is around it too; only that can be repeated."""
+    operation, written, write = WRITES[name]
+    loser = await losing(operation, at=written)
+    before = await rows()
+
+    with pytest.raises(StorageUnavailable):
+        async with loser.transaction():
+            await write(loser)
+
+    assert heard == ["before"] * written
+    assert await rows() == before

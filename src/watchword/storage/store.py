@@ -183,15 +183,17 @@ class Store:
         condition = self._condition(model, where)
         if not self._hooks.concern(model, "delete"):
             return await self._consume(model, condition)
-        async with self.transaction():
-            # Who loses a row to another caller looks for the next one.
-            while (row := await self.adapter.find_one(model, condition, lock=True)) is not None:
-                await self._hooks.before(model, "delete", row)
-                gone = await self._consume(model, condition & (F.id == row["id"]))
-                if gone is not None:
-                    await self._after(model, "delete", gone)
-                    return gone
-            return None
+        return await self.run_in_transaction(partial(self._consume_heard, model, condition))
+
+    async def _consume_heard(self, model: str, condition: Where) -> Record | None:
+        # Who loses a row to another caller looks for the next one.
+        while (row := await self.adapter.find_one(model, condition, lock=True)) is not None:
+            await self._hooks.before(model, "delete", row)
+            gone = await self._consume(model, condition & (F.id == row["id"]))
+            if gone is not None:
+                await self._after(model, "delete", gone)
+                return gone
+        return None
 
     async def _consume(self, model: str, condition: Where) -> Record | None:
         if isinstance(self.adapter, ConsumingAdapter):
@@ -209,12 +211,31 @@ class Store:
         write: Callable[[Where], Awaitable[Record | None]],
     ) -> int:
         """Write row by row, so that hooks see each; return how many were still there."""
-        async with self.transaction():
-            rows = await self.find_many(model, where)
-            # Asked again with each write: of racing callers one makes the condition false.
-            condition = EVERYTHING if where is None else where
-            ours = [await write(condition & (F.id == row["id"])) for row in rows]
+        condition = EVERYTHING if where is None else where
+
+        async def write_all() -> int:
+            ids = await self._locked(model, self._condition(model, condition))
+            # Asked again with each write: a hook may have made the condition false, or another
+            # caller where the backend has no transactions to hold a lock.
+            ours = [await write(condition & (F.id == it)) for it in ids]
             return sum(row is not None for row in ours)
+
+        return await self.run_in_transaction(write_all)
+
+    async def _locked(self, model: str, condition: Where) -> list[Any]:
+        """Lock the rows that match by now, and return their ids.
+
+        A plain read may show what was there at the transaction's first one, as on InnoDB: a
+        session that was made since with the old password would survive its reset. A read that
+        locks shows what is there now; in the order of ids, so that of two callers one waits
+        for the other and not both.
+        """
+        ids: list[Any] = []
+        rest = condition
+        while (row := await self.adapter.find_one(model, rest, lock=True)) is not None:
+            ids.append(row["id"])
+            rest = condition & (F.id > row["id"])
+        return ids
 
     # --- transactions ----------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pytest
 from watchword.errors import FieldTooLong, InvalidValue, StorageUnavailable
 from watchword.schema import Schema
 from watchword.storage.contract import Adapter, Record
+from watchword.storage.hooks import DatabaseHook
 from watchword.storage.query import F, Increment, Where
 from watchword.storage.store import Store
 from watchword.testing.modes import Mode
@@ -62,6 +63,10 @@ class _WithoutConsume:
         return getattr(self._adapter, name)
 
 
+# Long enough for a backend that lets two transactions go on at once to get there.
+_MOMENT = 0.3
+
+
 class Stores(Suite):
     """A store keeps its promises on this adapter too."""
 
@@ -74,6 +79,24 @@ class Stores(Suite):
     def transactional_store(self, transactional: Backend, schema: Schema) -> Store:
         """The same, over an adapter with transactions."""
         return Store(transactional, schema, sealer=_PlainSealer())
+
+    @pytest.fixture
+    def heard(self) -> list[Any]:
+        """Which tickets the hooks of `hooked_store` heard of after a commit."""
+        return []
+
+    @pytest.fixture
+    def hooked_store(self, transactional: Backend, schema: Schema, heard: list[Any]) -> Store:
+        """The same, with hooks: it changes and deletes tickets one by one."""
+
+        def note(row: Record) -> None:
+            heard.append(row["code"])
+
+        hooks = [
+            DatabaseHook(model="ticket", operation="update", after=note),
+            DatabaseHook(model="ticket", operation="delete", after=note),
+        ]
+        return Store(transactional, schema, hooks=hooks, sealer=_PlainSealer())
 
     @pytest.mark.parametrize(
         ("field", "value"), REFUSED, ids=[f"{it[0]}-{n}" for n, it in enumerate(REFUSED)]
@@ -228,3 +251,101 @@ class Stores(Suite):
                 raise LookupError
 
         assert seen == [1]
+
+    # --- with hooks, row by row --------------------------------------------------------
+
+    @pytest.mark.parametrize("write", ["update_many", "delete_many"])
+    async def test_row_by_row_finds_all_rows(
+        self, hooked_store: Store, heard: list[Any], peek: Peek, write: str
+    ) -> None:
+        """Each that matches, once, in the order of ids; the others are left alone."""
+        rows = [
+            await hooked_store.create("ticket", {"code": str(number), "uses": number % 2})
+            for number in range(40)
+        ]
+
+        assert await _write_all(hooked_store, write, F.uses == 1) == 20
+
+        odd = [row for row in rows if row["uses"] == 1]
+        assert heard == [row["code"] for row in sorted(odd, key=lambda row: row["id"])]
+        assert len([row for row in peek("ticket") if row["uses"] == 0]) == 20
+
+    @pytest.mark.parametrize("write", ["update_many", "delete_many"])
+    async def test_row_by_row_finds_what_was_committed_meanwhile(
+        self, hooked_store: Store, heard: list[Any], spawn: Spawn, mode: Mode, write: str
+    ) -> None:
+        """Also what the transaction's own first look could not see, behind a lock it waited for.
+
+        Or a session that is made with the old password, while a reset waits, survives it.
+        """
+        await hooked_store.create("seat", {"room": "lock"})
+        await hooked_store.create("ticket", {"code": "before"})
+        locked, seen = mode.signal(), mode.signal()
+
+        async def create_one() -> None:
+            async with hooked_store.transaction():
+                await hooked_store.find_one("seat", F.room == "lock", lock=True)
+                locked.set()
+                await seen.wait(within=_MOMENT)
+                await hooked_store.create("ticket", {"code": "meanwhile"})
+
+        async def write_after_it() -> int:
+            await hooked_store.count("ticket")
+            seen.set()
+            await hooked_store.find_one("seat", F.room == "lock", lock=True)
+            return await _write_all(hooked_store, write, None)
+
+        other = spawn(create_one)
+        await locked.wait()
+        written = await hooked_store.run_in_transaction(write_after_it)
+        await other.result()
+
+        assert written == 2
+        assert sorted(heard) == ["before", "meanwhile"]
+
+    @pytest.mark.parametrize("write", ["update_many", "delete_many"])
+    async def test_row_by_row_is_done_again_after_a_deadlock(
+        self, hooked_store: Store, heard: list[Any], spawn: Spawn, mode: Mode, write: str
+    ) -> None:
+        """It ends well against another one that locks the other way round; hooks hear once."""
+        for code in ("a", "b"):
+            await hooked_store.create("ticket", {"code": code, "uses": 0})
+        rows = await hooked_store.find_many("ticket")
+        first, last = (F.id == rows[0]["id"]), (F.id == rows[-1]["id"])
+        locked, waiting = mode.signal(), mode.signal()
+
+        async def lock_backwards() -> None:
+            await hooked_store.find_one("ticket", last, lock=True)
+            locked.set()
+            await waiting.wait()
+            await hooked_store.find_one("ticket", first, lock=True)
+
+        other = spawn(lambda: hooked_store.run_in_transaction(lock_backwards))
+        await locked.wait()
+        bulk = spawn(lambda: _write_all(hooked_store, write, None))
+        await bulk.ended(within=_MOMENT)
+        waiting.set()
+        await other.result()
+
+        assert await bulk.result() == 2
+        assert sorted(heard) == ["a", "b"]
+
+    async def test_row_by_row_each_row_is_deleted_for_one_caller(
+        self, hooked_store: Store, heard: list[Any], race: Race, peek: Peek
+    ) -> None:
+        """The counts of all who delete the same rows add up, and each is heard of once."""
+        codes = [str(number) for number in range(10)]
+        for code in codes:
+            await hooked_store.create("ticket", {"code": code})
+
+        counts = await race(8, lambda: hooked_store.delete_many("ticket", None))
+
+        assert sum(counts) == 10
+        assert sorted(heard) == codes
+        assert peek("ticket") == []
+
+
+async def _write_all(store: Store, write: str, where: Where | None) -> int:
+    if write == "delete_many":
+        return await store.delete_many("ticket", where)
+    return await store.update_many("ticket", where, {"holder": "Ada"})
