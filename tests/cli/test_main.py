@@ -62,7 +62,7 @@ def test_without_its_extra_it_says_how_to_install_it():
     assert ended.returncode == 2
     assert ended.stderr == (
         "error  This command needs click, which is not installed.\n"
-        '       hint  pip install "watchword[dev]"\n'
+        '       hint  pip install "watchword[cli]"\n'
     )
 
 

@@ -185,9 +185,13 @@ async def test_racing_swaps_in_bulk_have_one_winner(listening, race):
 @pytest.mark.parametrize("ids", ["uuid", "string", "bigint"])
 async def test_a_bulk_write_with_hooks_finds_every_row(new_store, heard, ids):
     """In the order of ids, whatever their type, and only where the condition holds."""
+    asked = []
     hooks = [
         DatabaseHook(
-            model="ticket", operation=it, after=lambda row: heard.append((row["id"], row["uses"]))
+            model="ticket",
+            operation=it,
+            before=asked.append,
+            after=lambda row: heard.append((row["id"], row["uses"])),
         )
         for it in ("update", "delete")
     ]
@@ -200,7 +204,20 @@ async def test_a_bulk_write_with_hooks_finds_every_row(new_store, heard, ids):
 
     assert (changed, gone) == (12, 12)
     assert heard == [(it, 2) for it in odd] * 2
+    assert len(asked) == 24
     assert await store.count("ticket", F.uses == 0) == 12
+
+
+async def test_a_bulk_write_with_hooks_knows_a_token_by_its_digest(listening):
+    """As any other look for one does."""
+    for code in ("token", "other"):
+        await listening.create("ticket", {"code": code})
+
+    changed = await listening.update_many("ticket", F.code == "token", {"uses": 1})
+    gone = await listening.delete_many("ticket", F.code == "token")
+
+    assert (changed, gone) == (1, 1)
+    assert await listening.count("ticket", F.code == "other") == 1
 
 
 async def test_rows_that_a_hook_makes_are_not_written_in_turn(new_store, store, rows):
