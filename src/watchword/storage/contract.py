@@ -83,7 +83,8 @@ class Adapter(Protocol):
     ) -> Record | None:
         """Return the row that matches, the first by id if several do, or None.
 
-        With `lock`, nobody else changes the row before the transaction ends.
+        With `lock`, the row is as it is committed now, whatever the transaction saw before,
+        and nobody else changes it before the transaction ends.
         """
 
     async def find_many(

@@ -26,7 +26,8 @@ class DatabaseHook:
     Args:
         model: Whose rows.
         operation: Which write.
-        before: Runs inside the transaction; may refuse or change a create or update.
+        before: Runs inside the transaction, again if the database asks to repeat it; may
+            refuse or change a create or update.
         after: Runs after the commit, and not after a rollback; its failure is logged.
     """
 
