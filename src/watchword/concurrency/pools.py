@@ -107,17 +107,27 @@ class Background:
     def _running(self) -> set[asyncio.Task[None] | Future[None]]:
         return self._errands.here.running
 
-    async def start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Begin a piece of work, and go on without it."""
+    async def start(
+        self,
+        function: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        failed: str = "work in the background failed",
+    ) -> None:
+        """Begin a piece of work, and go on without it.
+
+        Args:
+            function: Does it.
+            failed: What the log says if it fails.
+        """
         errands = self._errands.here
         if len(errands.running) >= self._most:
-            await _logged(function)
+            await _logged(function, failed)
             return
         work: asyncio.Task[None] | Future[None]
         if current_loop() is None:
-            work = errands.executor.submit(lambda: run_blocking(_logged(function)))
+            work = errands.executor.submit(lambda: run_blocking(_logged(function, failed)))
         else:
-            work = asyncio.ensure_future(_logged(function))
+            work = asyncio.ensure_future(_logged(function, failed))
         errands.running.add(work)
         work.add_done_callback(errands.running.discard)
 
@@ -132,8 +142,8 @@ class Background:
             await asyncio.wait(ours)
 
 
-async def _logged(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _logged(function: Callable[[], Coroutine[Any, Any, None]], failed: str) -> None:
     try:
         await function()
     except Exception:  # noqa: BLE001 - nobody else would hear of it
-        _log.exception("work in the background failed")
+        _log.exception(failed)

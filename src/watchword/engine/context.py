@@ -102,11 +102,6 @@ class Context:
         """Hashes and verifies passwords."""
         return self.instance.passwords
 
-    @property
-    def output(self) -> Output:
-        """Turns results into what clients see."""
-        return self.instance.output
-
     # --- who is asking ---------------------------------------------------------------
 
     @property

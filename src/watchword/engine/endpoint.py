@@ -7,13 +7,14 @@ from typing import Any, Final, Literal, TypeVar, get_type_hints
 
 from watchword.errors import ConfigurationError
 
-__all__ = ["Declaration", "Endpoint", "collect", "get", "post", "server_only"]
+__all__ = ["PARAMETER", "Declaration", "Endpoint", "collect", "get", "post", "server_only"]
 
 Method = Literal["GET", "POST"]
 Function = TypeVar("Function", bound=Callable[..., Awaitable[object]])
 
 _MARK: Final = "__endpoint__"
-_PARAMETER: Final = re.compile(r":([a-z_]+)")
+PARAMETER: Final = re.compile(r":([a-z_]+)")
+"""A part of a path that stands for any text, and its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ def _endpoint(
         body=hints.get("body"),
         query=hints.get("query"),
         needs_session="identity" in hints,
-        parameters=tuple(_PARAMETER.findall(declaration.path)),
+        parameters=tuple(PARAMETER.findall(declaration.path)),
         returns=hints.get("return"),
     )
 

@@ -182,10 +182,10 @@ class Handler:
     async def _run(self, ctx: Context, match: Match, body: object, *, over_http: bool) -> object:
         endpoint = match.endpoint
         arguments: dict[str, Any] = dict(match.parameters)
-        query = dict(ctx.request.query) if over_http else body
         if endpoint.body is not None:
             arguments["body"] = validate(body, endpoint.body)
         if endpoint.query is not None:
+            query = dict(ctx.request.query) if over_http else body
             arguments["query"] = validate(query, endpoint.query, at="query")
         if over_http:
             await self._check_origin(ctx, endpoint)

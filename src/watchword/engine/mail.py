@@ -1,6 +1,5 @@
 """Mail that the flows ask for: what it says, and who delivers it."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,8 +9,6 @@ from watchword.concurrency import Background, call, sleep
 from watchword.storage.entities import User
 
 __all__ = ["Mail", "MailPurpose", "Mailer", "SendMail"]
-
-_log = logging.getLogger("watchword")
 
 _PAUSE: Final = 0.02
 """Seconds between an answer and the delivery of its mail."""
@@ -63,16 +60,16 @@ class Mailer:
         None is a message to nobody: handing it over takes as long, and nothing is sent.
         """
         if self._send is not None:
-            await self._background.start(partial(self._deliver, self._send, mail))
+            purpose = "nobody" if mail is None else mail.purpose
+            await self._background.start(
+                partial(self._deliver, self._send, mail),
+                failed=f"the mail for {purpose} could not be delivered",
+            )
 
     @staticmethod
     async def _deliver(send: SendMail, mail: Mail | None) -> None:
         # What is done at the same time as the answer slows it down; a mail server's
         # certificates take milliseconds to load.
         await sleep(_PAUSE)
-        if mail is None:
-            return
-        try:
+        if mail is not None:
             await call(send, mail)
-        except Exception:  # noqa: BLE001 - whatever a sender raises; its answer was given long ago
-            _log.exception("the mail for %s could not be delivered", mail.purpose)

@@ -15,7 +15,6 @@ class Output:
     """Knows which fields of which model are returned."""
 
     def __init__(self, schema: Schema) -> None:
-        self.schema = schema
         self._user = _Shown(schema, "user", User)
         self._session = _Shown(schema, "session", Session)
 

@@ -4,15 +4,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
 
-from watchword.engine.endpoint import Endpoint
+from watchword.engine.endpoint import PARAMETER, Endpoint
 from watchword.engine.plugin import Plugin
 from watchword.errors import ConfigurationError
 
 __all__ = ["Match", "Router"]
-
-_PARAMETER: Final = re.compile(r":([a-z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class Router:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    parts = _PARAMETER.split(path)  # every second one is a name
+    parts = PARAMETER.split(path)  # every second one is a name
     return re.compile(
         "".join(
             f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part)

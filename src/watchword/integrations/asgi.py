@@ -8,11 +8,15 @@ from watchword.errors import ConfigurationError
 from watchword.http.messages import Request, Response
 from watchword.storage.entities import Identity
 
-__all__ = ["ASGIHandler", "find_identity", "path_of", "to_request"]
+__all__ = ["CLOSE_CODES", "ASGIHandler", "find_identity", "path_of", "to_request"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+CLOSE_CODES: Final = 4000
+"""A refused websocket is closed with this and the status: codes from here on are the
+application's own (RFC 6455, 7.4.2)."""
 
 _IDENTITIES: Final = "watchword.identities"
 

@@ -13,7 +13,7 @@ from watchword.errors import (
     WatchwordError,
 )
 from watchword.integrations import missing_framework
-from watchword.integrations.asgi import ASGIHandler, find_identity
+from watchword.integrations.asgi import CLOSE_CODES, ASGIHandler, find_identity
 from watchword.storage.entities import Identity, User
 
 try:
@@ -30,8 +30,6 @@ except ModuleNotFoundError as error:
 __all__ = ["WatchwordPlugin", "current_session", "mount", "require_session", "require_user"]
 
 _NAME: Final = "watchword"
-# Close codes from 4000 on are the application's own (RFC 6455, 7.4.2).
-_CLOSE_CODES: Final = 4000
 
 
 def mount(auth: Watchword) -> "WatchwordPlugin":
@@ -70,7 +68,7 @@ async def require_session(scope: Scope) -> Identity:
         refusal = APIError(CoreError.UNAUTHORIZED)
         if scope["type"] == ScopeType.WEBSOCKET:
             raise WebSocketException(
-                detail=refusal.message, code=_CLOSE_CODES + refusal.status
+                detail=refusal.message, code=CLOSE_CODES + refusal.status
             ) from refusal
         raise refusal
     return identity

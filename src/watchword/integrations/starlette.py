@@ -1,7 +1,7 @@
 """Starlette: the endpoints in an application, and its users in its own routes."""
 
 from collections.abc import MutableMapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from watchword.auth import Watchword
 from watchword.engine.handler import error_response
@@ -13,7 +13,7 @@ from watchword.errors import (
     WatchwordError,
 )
 from watchword.integrations import missing_framework
-from watchword.integrations.asgi import ASGIHandler, find_identity, path_of
+from watchword.integrations.asgi import CLOSE_CODES, ASGIHandler, find_identity, path_of
 from watchword.storage.entities import Identity, User
 
 try:
@@ -26,9 +26,6 @@ except ModuleNotFoundError as error:
     raise missing_framework("starlette", error) from error
 
 __all__ = ["current_session", "mount", "require_session", "require_user"]
-
-# Close codes from 4000 on are the application's own (RFC 6455, 7.4.2).
-_CLOSE_CODES: Final = 4000
 
 
 def mount(app: Starlette, auth: Watchword) -> None:
@@ -96,7 +93,7 @@ class _Endpoints(Route):
 async def _answer(connection: HTTPConnection, error: Exception) -> Response | None:
     answer = error_response(cast("WatchwordError", error))  # registered for such alone
     if isinstance(connection, WebSocket):
-        await connection.close(_CLOSE_CODES + answer.status)
+        await connection.close(CLOSE_CODES + answer.status)
         return None
     response = Response(answer.body, answer.status)
     for name, value in answer.headers:

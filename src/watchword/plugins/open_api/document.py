@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from watchword.engine.context import Instance
-from watchword.engine.endpoint import Endpoint
+from watchword.engine.endpoint import PARAMETER, Endpoint
 from watchword.http.bodies import UnsetType
 from watchword.http.messages import Response
 from watchword.plugins.open_api.schemas import Schemas, members
@@ -17,7 +17,6 @@ from watchword.plugins.open_api.schemas import Schemas, members
 __all__ = ["openapi_document"]
 
 _VERSION: Final = "3.1.1"
-_PARAMETER: Final = re.compile(r":([a-z_]+)")
 _SEPARATORS: Final = str.maketrans("", "", "/-:")
 # The sections of a docstring that are about the function, not about the endpoint.
 _FOR_PROGRAMMERS: Final = re.compile(r"^(?:Args|Returns|Raises):$", re.MULTILINE)
@@ -74,7 +73,7 @@ def _paths(endpoints: Iterable[Endpoint], schemas: Schemas) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     taken: set[str] = set()
     for it in endpoints:
-        path = _PARAMETER.sub(r"{\1}", it.path)
+        path = PARAMETER.sub(r"{\1}", it.path)
         operation = {"operationId": _new_id(it, taken), **_operation(it, schemas)}
         paths.setdefault(path, {})[it.method.lower()] = operation
     return paths
