@@ -1,4 +1,4 @@
-"""What tests of endpoints share: passwords whose work can be counted."""
+"""What tests of endpoints share: who is there, what was mailed, passwords whose work counts."""
 
 from typing import Any
 
@@ -26,3 +26,22 @@ def work() -> tuple[Passwords, list[tuple[str, tuple[Any, ...]]]]:
     """Cheap passwords, and the list of every hash and verification that they make."""
     pool = CountingPool()
     return Passwords(memory_kib=8, iterations=1, pool=pool), pool.calls
+
+
+@pytest.fixture
+def outbox():
+    """Every mail that was sent."""
+    return []
+
+
+@pytest.fixture
+def ada(browser, run):
+    """Ada's browser, in which she is signed in."""
+    run(browser.sign_up())
+    return browser
+
+
+@pytest.fixture
+def visitor(auth, new_browser):
+    """A browser in which nobody is signed in."""
+    return new_browser(auth)

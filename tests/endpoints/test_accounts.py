@@ -37,13 +37,6 @@ async def unlink(browser, account_id):
     return await browser.post("/unlink-account", {"accountId": account_id})
 
 
-@pytest.fixture
-def ada(browser, run):
-    """Ada's browser, in which she is signed in."""
-    run(browser.sign_up())
-    return browser
-
-
 # --- listing -----------------------------------------------------------------------------
 
 

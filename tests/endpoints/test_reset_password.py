@@ -19,28 +19,9 @@ MISSING = "Invalid input: expected string, received undefined"
 
 
 @pytest.fixture
-def outbox():
-    """Every mail that was sent."""
-    return []
-
-
-@pytest.fixture
 def auth(new_auth, outbox):
     """An instance in memory that sends mail."""
     return new_auth(mail=outbox.append)
-
-
-@pytest.fixture
-def ada(browser, run):
-    """Ada's browser, in which she is signed in."""
-    run(browser.sign_up())
-    return browser
-
-
-@pytest.fixture
-def visitor(auth, new_browser):
-    """A browser in which nobody is signed in."""
-    return new_browser(auth)
 
 
 async def token_for(visitor, outbox):
