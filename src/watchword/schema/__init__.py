@@ -1,7 +1,17 @@
 """What is stored, described in no database's terms."""
 
 from watchword.schema.core import ACCOUNT, CORE_MODELS, SESSION, USER, VERIFICATION
-from watchword.schema.fields import NOW, Field, FieldType, Index, Model, OnDelete, Schema, Unique
+from watchword.schema.fields import (
+    NOW,
+    Field,
+    FieldType,
+    Index,
+    Model,
+    Moment,
+    OnDelete,
+    Schema,
+    Unique,
+)
 from watchword.schema.naming import Naming, camel_case
 from watchword.schema.resolve import IdType, SchemaExtension, resolve_schema
 
@@ -17,6 +27,7 @@ __all__ = [
     "IdType",
     "Index",
     "Model",
+    "Moment",
     "Naming",
     "OnDelete",
     "Schema",

@@ -11,7 +11,14 @@ _TIMESTAMPS: Final = {
     "updated_at": Field("datetime", default=NOW, on_update=NOW, input=False),
 }
 # Issued by others, so of any length: an OAuth token can have thousands of characters.
-_FOREIGN_SECRET: Final = Field("text", required=False, returned=False, input=False, sealed=True)
+_FOREIGN_SECRET: Final = Field(
+    "text",
+    required=False,
+    returned=False,
+    input=False,
+    sealed=True,
+    comment="Encrypted by the application",
+)
 
 USER: Final = Model(
     "user",
@@ -22,18 +29,27 @@ USER: Final = Model(
         "image": Field("text", required=False, pii=True),
         **_TIMESTAMPS,
     },
+    comment="People who can sign in",
 )
 
 SESSION: Final = Model(
     "session",
     {
         "user_id": Field.reference("user"),
-        "token": Field("string", unique=True, max_length=64, digest=True, input=False),
+        "token": Field(
+            "string",
+            unique=True,
+            max_length=64,
+            digest=True,
+            input=False,
+            comment="SHA-256 of the token in the cookie",
+        ),
         "expires_at": Field("datetime", index=True, input=False),
         "ip_address": Field("string", required=False, max_length=64, input=False, pii=True),
         "user_agent": Field("text", required=False, input=False, pii=True),
         **_TIMESTAMPS,
     },
+    comment="Who is signed in where",
 )
 
 ACCOUNT: Final = Model(
@@ -48,10 +64,13 @@ ACCOUNT: Final = Model(
         "access_token_expires_at": Field("datetime", required=False, returned=False, input=False),
         "refresh_token_expires_at": Field("datetime", required=False, returned=False, input=False),
         "scope": Field("text", required=False, input=False),
-        "password": Field("text", required=False, returned=False, input=False),
+        "password": Field(
+            "text", required=False, returned=False, input=False, comment="Argon2id"
+        ),
         **_TIMESTAMPS,
     },
     uniques=(Unique("provider_id", "account_id"),),
+    comment="Ways to sign in: a password, or an account of a provider",
 )
 
 VERIFICATION: Final = Model(
@@ -62,6 +81,7 @@ VERIFICATION: Final = Model(
         "expires_at": Field("datetime", index=True, input=False),
         **_TIMESTAMPS,
     },
+    comment="Values that prove something once, such as links in mails",
 )
 
 CORE_MODELS: Final = (USER, SESSION, ACCOUNT, VERIFICATION)

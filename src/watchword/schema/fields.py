@@ -47,6 +47,10 @@ TEXT_CHARACTERS: Final = 2_097_152
 INDEXED_CHARACTERS: Final = 768
 """How many characters one index can hold: InnoDB's 3,072 bytes of four-byte characters."""
 
+_WITH_STORED_DEFAULT: Final = frozenset(
+    {"string", "text", "integer", "bigint", "boolean", "datetime"}
+)
+
 
 class Moment(Enum):
     """A value that the clock gives when the row is written."""
@@ -77,6 +81,7 @@ class Field:
         sealed: Encrypted at rest, readable to us alone.
         digest: Only the SHA-256 of what the client holds is stored.
         pii: Personal: exported and erased with its person.
+        comment: Tells who reads the database what the column holds.
     """
 
     type: FieldType
@@ -94,6 +99,7 @@ class Field:
     sealed: bool = False
     digest: bool = False
     pii: bool = False
+    comment: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no database could keep."""
@@ -115,12 +121,34 @@ class Field:
             return self.max_length
         return STRING_CHARACTERS if self.type == "string" else TEXT_CHARACTERS
 
+    @property
+    def stored_default(self) -> str | int | bool | Moment | None:
+        """What the database itself writes for who does not know the column, as older code.
+
+        A constant or `NOW`; None if there is no default, or one that Python alone can make.
+        """
+        if self.type not in _WITH_STORED_DEFAULT or self.digest or self.sealed:
+            return None
+        return self.default if isinstance(self.default, str | int | Moment) else None
+
     @classmethod
     def reference(
-        cls, model: str, *, required: bool = True, on_delete: OnDelete = "cascade"
+        cls,
+        model: str,
+        *,
+        required: bool = True,
+        on_delete: OnDelete = "cascade",
+        comment: str | None = None,
     ) -> "Field":
         """Return a field that holds another row's id; it is indexed, as every one should be."""
-        return cls("id", required=required, index=True, references=model, on_delete=on_delete)
+        return cls(
+            "id",
+            required=required,
+            index=True,
+            references=model,
+            on_delete=on_delete,
+            comment=comment,
+        )
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -145,12 +173,23 @@ class Index:
 
 @dataclass(frozen=True)
 class Model:
-    """A kind of row. Its `id` is added when the schema is resolved."""
+    """A kind of row. Its `id` is added when the schema is resolved.
+
+    Args:
+        name: Its logical name.
+        fields: What a row holds.
+        uniques: What several fields share with no other row.
+        indexes: What rows are looked up by together.
+        comment: Tells who reads the database what the table is for.
+        ours: We make and change the table; False for one of the application's own.
+    """
 
     name: str
     fields: Mapping[str, Field]
     uniques: tuple[Unique, ...] = ()
     indexes: tuple[Index, ...] = ()
+    comment: str | None = None
+    ours: bool = True
 
     def require_field(self, name: str) -> Field:
         """Return a field.

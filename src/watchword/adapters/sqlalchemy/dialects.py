@@ -27,6 +27,7 @@ __all__ = [
     "is_in_memory",
     "locks_one_table",
     "makes_tables_in_a_transaction",
+    "now_in_utc",
     "ping",
     "prepare_connection",
     "roll_back",
@@ -67,6 +68,12 @@ def text_collation(dialect: Dialect) -> str | None:
             return "utf8mb4_0900_bin"
         case _:
             return None
+
+
+def now_in_utc(dialect: Dialect) -> str:
+    """Return the database's own clock, as an instant is stored."""
+    # In parentheses for MySQL, which takes no other expression as a default.
+    return "(UTC_TIMESTAMP(6))" if dialect.name in _MYSQL else "CURRENT_TIMESTAMP"
 
 
 # --- connections -------------------------------------------------------------------------

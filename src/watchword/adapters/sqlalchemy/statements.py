@@ -198,8 +198,9 @@ def count_rows(it: ModelTable, where: Where | None, dialect: Dialect) -> Select[
 
 
 def insert_row(it: ModelTable, data: Mapping[str, Any]) -> Insert:
-    """Insert a row."""
-    return insert(it.table).values({it.table.c[name]: value for name, value in data.items()})
+    """Insert a row; a field without a value is null, also where the database has a default."""
+    present = (name for name in it.fields if name != "id" or name in data)
+    return insert(it.table).values({it.table.c[name]: data.get(name) for name in present})
 
 
 def update_rows(

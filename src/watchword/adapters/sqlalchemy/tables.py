@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKeyConstraint,
@@ -24,13 +25,19 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
+    literal,
+    true,
 )
 from sqlalchemy.dialects.mysql import DATETIME, LONGBLOB, LONGTEXT
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
-from watchword.adapters.sqlalchemy.dialects import text_collation
-from watchword.schema import Field, FieldType, Model, Schema
+from watchword.adapters.sqlalchemy.dialects import now_in_utc, text_collation
+from watchword.schema import Field, FieldType, Model, Moment, Schema
 
 __all__ = ["ModelTable", "Tables"]
 
@@ -79,6 +86,18 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class InstantNow(FunctionElement[datetime]):
+    """The database's clock, in UTC, as an `Instant` is stored."""
+
+    type = Instant()
+    inherit_cache = True
+
+
+@compiles(InstantNow)
+def _now(_element: InstantNow, compiler: SQLCompiler, **_options: Any) -> str:
+    return now_in_utc(compiler.dialect)
 
 
 _JSON: Final = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -145,6 +164,7 @@ class Tables:
             # Otherwise SQLite gives the number of a deleted user, and with it whatever still
             # names that user, to the next one: https://www.sqlite.org/autoinc.html
             sqlite_autoincrement=model.fields["id"].generated,
+            comment=model.comment,
             mysql_charset="utf8mb4",
             mysql_engine="InnoDB",
             mariadb_charset="utf8mb4",
@@ -161,6 +181,8 @@ class Tables:
             key=name,
             nullable=not field.required,
             autoincrement=field.generated,
+            server_default=_server_default(field),
+            comment=field.comment,
         )
 
     def _uniques(self, model: Model) -> list[UniqueConstraint]:
@@ -196,6 +218,19 @@ class Tables:
                 for model in self.schema.models.values()
             ),
         ]
+
+
+def _server_default(field: Field) -> ColumnElement[Any] | None:
+    """Return what the database writes for code that does not know the column."""
+    match field.stored_default:
+        case None:
+            return None
+        case Moment():
+            return InstantNow()
+        case bool(value):
+            return true() if value else false()
+        case value:
+            return literal(value)
 
 
 def _indexed(model: Model) -> list[tuple[str, ...]]:
