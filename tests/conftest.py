@@ -16,6 +16,7 @@ from sqlalchemy import NullPool, create_engine, make_url
 
 from watchword import EmailPassword, RateLimits, Watchword
 from watchword.adapters.memory import MemoryAdapter
+from watchword.concurrency import WorkPool
 from watchword.crypto.passwords import Passwords
 from watchword.http.messages import Request, Response
 from watchword.storage.query import F
@@ -171,6 +172,36 @@ def clock() -> Clock:
 def cheap_passwords() -> Passwords:
     """Real Argon2id at a thousandth of the price."""
     return Passwords(memory_kib=8, iterations=1)
+
+
+class WatchedPool(WorkPool):
+    """Works on passwords, notes what it does, and lets something happen once it is done."""
+
+    def __init__(self) -> None:
+        super().__init__(workers=4, queue=64)
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.interruption: Callable[[], Any] | None = None
+
+    async def run(self, function, *args, **kwargs):
+        """Do the work, then what is to come between, before anybody hears of it."""
+        self.calls.append((function.__name__, args))
+        result = await super().run(function, *args, **kwargs)
+        interruption, self.interruption = self.interruption, None
+        if interruption is not None:
+            await interruption()
+        return result
+
+
+@pytest.fixture
+def interrupted_passwords() -> Passwords:
+    """Cheap passwords; what their pool has as `interruption` happens after the next work."""
+    return Passwords(memory_kib=8, iterations=1, pool=WatchedPool())
+
+
+@pytest.fixture
+def work(interrupted_passwords) -> tuple[Passwords, list[tuple[str, tuple[Any, ...]]]]:
+    """Cheap passwords, and the list of every hash and verification that they make."""
+    return interrupted_passwords, interrupted_passwords.pool.calls
 
 
 @pytest.fixture

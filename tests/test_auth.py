@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -333,3 +334,42 @@ def test_a_blocking_instance_needs_no_loop(sqlite_database, cheap_passwords):
     auth.close()
     assert run_blocking(auth.store.count("user", F.email == "ada@example.org")) == 1
     auth.close()
+
+
+@pytest.fixture
+def auth_of_file(sql_auth, sqlite_database):
+    """An instance on a file, by the driver that fits the test's mode."""
+    return sql_auth(sqlite_database)
+
+
+def is_connected(database: str) -> bool:
+    """Tell whether anybody is, by SQLite's log, which goes with the last connection."""
+    return Path(database.removeprefix("sqlite:///") + "-wal").exists()
+
+
+async def test_dispose_closes_connections_and_the_next_use_opens_others(
+    auth_of_file, sqlite_database
+):
+    """Once more does no harm."""
+    seen = [is_connected(sqlite_database)]
+
+    for _ in range(2):
+        await auth_of_file.dispose()
+        seen.append(is_connected(sqlite_database))
+
+    assert seen == [True, False, False]
+    assert await auth_of_file.store.count("user") == 0
+
+
+def test_a_blocking_instance_disposes_as_well(sqlite_database):
+    """And is used in between."""
+    auth = BlockingWatchword(sqlite_database, **NEEDED)
+    seen = []
+
+    for _ in range(2):
+        auth.create_tables()
+        seen.append(is_connected(sqlite_database))
+        auth.dispose()
+        seen.append(is_connected(sqlite_database))
+
+    assert seen == [True, False] * 2

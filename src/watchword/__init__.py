@@ -1,6 +1,7 @@
 """Authentication for Python applications, on any database, behind any framework."""
 
 from watchword.auth import BlockingWatchword, Watchword
+from watchword.engine.findings import Finding
 from watchword.engine.hooks import EndpointCall, EndpointHook
 from watchword.engine.mail import Mail, SendMail
 from watchword.engine.options import (
@@ -44,6 +45,7 @@ __all__ = [
     "EndpointCall",
     "EndpointHook",
     "Field",
+    "Finding",
     "Identity",
     "Mail",
     "Naming",

@@ -11,6 +11,7 @@ __all__ = [
     "ErrorCode",
     "FieldTooLong",
     "InvalidValue",
+    "MigrationFailed",
     "OperationRefused",
     "Overloaded",
     "ReferenceViolation",
@@ -135,6 +136,20 @@ class TransactionEnded(StorageError):
         super().__init__("an earlier error ended this transaction; nothing of it is kept")
 
 
+class MigrationFailed(StorageError):
+    """The database refused a step of a migration; what was done before it stays done.
+
+    Args:
+        message: Which step, and why in the database's words.
+        hint: What to do about it; the migration goes on from there when it is run again.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(f"{message}\n  hint: {hint}")
+        self.message = message
+        self.hint = hint
+
+
 class OperationRefused(StorageError):
     """A database hook said no."""
 
@@ -199,6 +214,7 @@ class CoreError(ErrorCode):
     INVALID_USER = 401, "Invalid user"
     FAILED_TO_CREATE_USER = 422, "Failed to create user"
     FAILED_TO_UPDATE_USER = 422, "Failed to update user"
+    FAILED_TO_DELETE_USER = 409, "Failed to delete user"
     FAILED_TO_GET_USER_INFO = 401, "Failed to get user info"
 
     FAILED_TO_CREATE_SESSION = 400, "Failed to create session"

@@ -6,30 +6,12 @@ from itertools import count
 import pytest
 
 from watchword import APIError, CoreError, DatabaseHook
-from watchword.concurrency import WorkPool
-from watchword.crypto.passwords import Passwords
 from watchword.storage.query import F
 
 ADDRESS = "ada@example.org"
 OLD, NEW, NEWER = "difference-engine", "analytical-engine", "jacquard-loom"
 INVALID = (400, "INVALID_TOKEN")
 REPLACE = {"currentPassword": OLD, "newPassword": NEW, "revokeOtherSessions": True}
-
-
-class InterruptedPool(WorkPool):
-    """Works on a password, and lets something happen before anybody hears of it."""
-
-    def __init__(self) -> None:
-        super().__init__(workers=4, queue=64)
-        self.interruption = None
-
-    async def run(self, function, *args, **kwargs):
-        """Do the work, then what is to come between."""
-        result = await super().run(function, *args, **kwargs)
-        interruption, self.interruption = self.interruption, None
-        if interruption is not None:
-            await interruption()
-        return result
 
 
 async def reset(browser, token, password):
@@ -67,15 +49,14 @@ class AccountRaces:
         return []
 
     @pytest.fixture
-    def pool(self):
+    def pool(self, interrupted_passwords):
         """Where passwords are worked on."""
-        return InterruptedPool()
+        return interrupted_passwords.pool
 
     @pytest.fixture
-    def settings(self, outbox, pool):
+    def settings(self, outbox, interrupted_passwords):
         """What the instance is made with."""
-        cheap = Passwords(memory_kib=8, iterations=1, pool=pool)
-        return {"mail": outbox.append, "passwords": cheap, "ids": self.ids}
+        return {"mail": outbox.append, "passwords": interrupted_passwords, "ids": self.ids}
 
     @pytest.fixture
     def auth(self, sql_auth, database, settings, run):

@@ -7,30 +7,12 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 
 from watchword import DatabaseHook
-from watchword.concurrency import WorkPool
-from watchword.crypto.passwords import Passwords
 from watchword.storage.query import F
 
 NOTHING = {"user": 0, "account": 0, "session": 0, "verification": 0}
 ONE_OF_EACH = {"user": 1, "account": 1, "session": 1, "verification": 0}
 ADDRESS = "ada@example.org"
 UNAUTHORISED = (401, "INVALID_EMAIL_OR_PASSWORD")
-
-
-class InterruptedPool(WorkPool):
-    """Verifies a password, and lets something happen before anybody hears of it."""
-
-    def __init__(self) -> None:
-        super().__init__(workers=2, queue=64)
-        self.interruption = None
-
-    async def run(self, function, *args, **kwargs):
-        """Do the work, then what is to come between."""
-        result = await super().run(function, *args, **kwargs)
-        interruption, self.interruption = self.interruption, None
-        if interruption is not None:
-            await interruption()
-        return result
 
 
 async def change_password(auth):
@@ -64,10 +46,9 @@ class Races:
         return lambda *hooks: new_auth(auth.adapter, database_hooks=hooks)
 
     @pytest.fixture
-    def interrupted(self, sql_auth, database):
+    def interrupted(self, sql_auth, database, interrupted_passwords):
         """An instance in which something can happen between a password and its session."""
-        passwords = Passwords(memory_kib=8, iterations=1, pool=InterruptedPool())
-        return sql_auth(database, passwords=passwords)
+        return sql_auth(database, passwords=interrupted_passwords)
 
     @pytest.fixture
     def seen_by_others(self, database):

@@ -14,11 +14,11 @@ from watchword import (
     UserOptions,
 )
 from watchword.endpoints import API, BlockingAPI
-from watchword.endpoints.sign_in import SignedIn
 from watchword.endpoints.sign_up import SignedUp
 from watchword.engine.api import Call
 from watchword.engine.context import Context
 from watchword.engine.endpoint import post
+from watchword.engine.password_sign_in import SignedIn
 from watchword.errors import ConfigurationError
 from watchword.http.bodies import Answer, Body, Done
 from watchword.http.messages import Request

@@ -13,6 +13,8 @@ from watchword import (
     Plugin,
     RateLimits,
 )
+from watchword.engine.context import Context
+from watchword.engine.hooks import after, before
 from watchword.http.messages import Response
 
 REFUSAL = APIError(CoreError.OPERATION_REFUSED, message="Not on Sundays")
@@ -278,16 +280,26 @@ ORDER: list[str] = []
 
 @dataclass(frozen=True, kw_only=True)
 class Watchful(Plugin):
-    """Has hooks."""
+    """Has hooks, which know the instance and the settings."""
 
     id = "watchful"
-    hooks = (
-        EndpointHook(
-            path="/sign-up/email",
-            before=lambda _call: ORDER.append("plugin before"),
-            after=lambda _call: ORDER.append("plugin after"),
-        ),
-    )
+
+    most: int = 1
+
+    @before("/sign-up/*")
+    async def limit(self, ctx: Context, about: EndpointCall) -> dict[str, str]:
+        """Let nobody in any more."""
+        ORDER.append("plugin before")
+        if await ctx.store.count("user") >= self.most:
+            raise REFUSAL
+        return {"name": about.body["name"].upper()}
+
+    @after("/sign-up/email")
+    @after("/get-session")
+    async def tell(self, ctx: Context, about: EndpointCall) -> None:
+        """Say how many there are."""
+        ORDER.append(f"plugin after {about.path}")
+        about.headers.append(("x-users", str(await ctx.store.count("user"))))
 
 
 async def test_hooks_of_plugins_run_after_the_applications(hooked):
@@ -304,7 +316,37 @@ async def test_hooks_of_plugins_run_after_the_applications(hooked):
 
     await browser.sign_up()
 
-    assert ORDER == ["before", "plugin before", "after", "plugin after"]
+    assert ORDER == ["before", "plugin before", "after", "plugin after /sign-up/email"]
+
+
+async def test_hooks_of_plugins_know_the_instance_and_the_settings(hooked):
+    """They read rows, change the body, refuse, and add headers."""
+    browser = hooked(plugins=[Watchful(most=1)])
+
+    first = await browser.sign_up()
+    second = await browser.sign_up(email="eve@example.org")
+
+    assert first.json["user"]["name"] == "ADA"
+    assert first.header("x-users") == "1"
+    assert second.refusal == (403, "OPERATION_REFUSED")
+
+
+async def test_a_method_may_run_around_several_endpoints(hooked):
+    """Each mark counts."""
+    ORDER.clear()
+    browser = hooked(plugins=[Watchful()])
+
+    await browser.sign_up()
+    answer = await browser.session()
+
+    assert ORDER[1:] == ["plugin after /sign-up/email", "plugin after /get-session"]
+    assert answer.header("x-users") == "1"
+
+
+def test_a_hook_of_a_plugin_for_no_route_is_refused():
+    """Where it is declared."""
+    with pytest.raises(ConfigurationError, match="does not begin with a slash"):
+        before("sign-up/email")
 
 
 async def test_hooks_see_calls_from_python(hooked, calls):

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from watchword import APIError, ConfigurationError, DatabaseHook, Plugin
+from watchword import APIError, ConfigurationError, EmailPassword, Field, Plugin
 from watchword.engine.context import Context
 from watchword.engine.endpoint import collect, get, post
+from watchword.engine.hooks import after_write, before_write
 from watchword.errors import ErrorCode
 from watchword.http.bodies import UNSET, Body, UnsetType
-from watchword.schema import Field, Model, Unique
+from watchword.schema import Model, Unique
 from watchword.storage.contract import Record
 from watchword.storage.query import F
 
@@ -38,11 +39,6 @@ class NoteQuery(Body, frozen=True):
     title: str
 
 
-async def count_title(row: Record) -> dict[str, Any]:
-    """Add what the client does not say."""
-    return {"length": len(row["title"])}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Notes(Plugin):
     """Keeps notes."""
@@ -67,10 +63,6 @@ class Notes(Plugin):
             "note_limit": Field("integer", default=3, returned=False),
         }
     }
-    database_hooks = (
-        DatabaseHook(model="note", operation="create", before=count_title, after=KEPT.append),
-    )
-
     prefix: str = ""
     told: list[str] = field(default_factory=list)
     tell: Callable[[str], Awaitable[None] | None] | None = None
@@ -84,6 +76,16 @@ class Notes(Plugin):
         text = None if body.text_body is UNSET else body.text_body
         row = await ctx.store.create("note", {"title": title, "text_body": text, "secret": "s"})
         return {"id": str(row["id"]), "length": row["length"]}
+
+    @before_write("note", "create")
+    async def count_title(self, row: Record) -> dict[str, Any]:
+        """Add what the client does not say."""
+        return {"length": len(row["title"])}
+
+    @after_write("note", "create")
+    async def keep(self, row: Record) -> None:
+        """Remember a note that was kept."""
+        KEPT.append(row)
 
     @get("/notes")
     async def read(self, ctx: Context, query: NoteQuery) -> dict[str, Any]:
@@ -164,6 +166,74 @@ async def test_without_the_plugin_there_is_nothing_of_it(browser):
     """Neither route nor field."""
     assert (await browser.post("/notes", {"title": "a"})).status == 404
     assert "favouriteNote" not in (await browser.sign_up()).json["user"]
+
+
+# --- what it answers where a value is taken -------------------------------------------------
+
+
+class BadgeError(ErrorCode):
+    """Refusals of badges."""
+
+    BADGE_TAKEN = 409, "Somebody wears this badge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Badges(Plugin):
+    """Gives every user a badge of their own."""
+
+    id = "badges"
+    errors = BadgeError
+    taken = {("user", "badge"): BadgeError.BADGE_TAKEN}  # noqa: RUF012 - as the style asks
+    extends = {"user": {"badge": Field("string", required=False, unique=True)}}  # noqa: RUF012
+
+    @post("/badges")
+    async def wear(self, ctx: Context) -> None:
+        """Make a user with Ada's badge, and look at nothing before."""
+        user = {"name": "Eve", "email": "eve@example.org", "badge": "1"}
+        await ctx.store.create("user", user)
+
+    @before_write("user", "create")
+    async def trim(self, user: Record) -> dict[str, Any]:
+        """Leave out what nobody sees."""
+        return {"badge": user["badge"].strip()} if user.get("badge") else {}
+
+
+@pytest.fixture
+def worn(new_auth, new_browser):
+    """Return a browser at an instance where Ada, who is not signed in, has the first badge."""
+
+    async def worn(**settings):
+        adapter = new_auth(plugins=[Badges()]).adapter
+        await new_browser(new_auth(adapter, plugins=[Badges()])).sign_up(badge="1")
+        return new_browser(new_auth(adapter, plugins=[Badges()], **settings))
+
+    return worn
+
+
+async def test_a_plugin_says_what_is_answered_where_its_value_is_taken(worn):
+    """At the sign-up, at an update, and wherever else somebody writes it."""
+    browser = await worn()
+
+    answers = [
+        await browser.sign_up(email="eve@example.org", badge="1"),
+        await browser.post("/badges", {}),
+    ]
+    await browser.sign_up(email="eve@example.org", badge="2")
+    answers.append(await browser.post("/update-user", {"badge": "1"}))
+
+    assert [it.refusal for it in answers] == [(409, "BADGE_TAKEN")] * 3
+    assert await browser.auth.store.count("user") == 2
+
+
+async def test_attack_learning_an_address_by_a_value_that_is_taken(worn):
+    """Also where a hook makes of it what is taken, and whatever the database names first."""
+    browser = await worn(email_password=EmailPassword(hide_existing_users=True))
+
+    known = await browser.sign_up(badge=" 1 ")
+    unknown = await browser.sign_up(email="eve@example.org", badge=" 1 ")
+
+    assert known == unknown
+    assert known.refusal == (409, "BADGE_TAKEN")
 
 
 # --- what is collected ----------------------------------------------------------------------

@@ -8,13 +8,13 @@ from watchword.endpoints.accounts import LinkedAccount
 from watchword.endpoints.delete_user import Deletion
 from watchword.endpoints.get_session import CurrentSession
 from watchword.endpoints.passwords import PasswordChanged
-from watchword.endpoints.sign_in import SignedIn
 from watchword.endpoints.sign_out import SignedOut
 from watchword.endpoints.sign_up import SignedUp
 from watchword.endpoints.verify_email import Verified
 from watchword.engine.api import AsyncCalls, BlockingCalls, Call
 from watchword.engine.context import Context
 from watchword.engine.endpoint import post
+from watchword.engine.password_sign_in import SignedIn
 from watchword.http.bodies import Body, Done, UnsetType
 from watchword.http.messages import Request, Response
 from watchword.storage.entities import Session
@@ -116,6 +116,9 @@ class _BlockingGreeterCalls(BlockingCalls):
 async def _greet(calls: _GreeterCalls, others: _BlockingGreeterCalls) -> Any:
     assert_type(await calls.greet(first_name="Ada"), list[int])
     assert_type(others.greet(first_name="Ada"), list[int])
+    assert_type(auth.calls(_GreeterCalls), _GreeterCalls)
+    assert_type(blocking.calls(_BlockingGreeterCalls), _BlockingGreeterCalls)
+    auth.calls(_BlockingGreeterCalls)  # type: ignore[type-var]  # it has a loop
     await calls.greet(name="Ada")  # type: ignore[call-arg]  # no such key
     return await calls.call(_Greeter.greet, _Greeting(first_name="Ada"))
 

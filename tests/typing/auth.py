@@ -10,6 +10,7 @@ from watchword import (
     BlockingWatchword,
     DatabaseHook,
     EmailPassword,
+    EndpointCall,
     Identity,
     Plugin,
     Session,
@@ -18,6 +19,7 @@ from watchword import (
 )
 from watchword.engine.context import Context
 from watchword.engine.endpoint import get, post
+from watchword.engine.hooks import after_write, before, before_write
 from watchword.http.bodies import UNSET, Body, UnsetType
 from watchword.http.messages import Request, Response
 from watchword.integrations.asgi import ASGIHandler
@@ -78,10 +80,6 @@ class _Note(Body, frozen=True):
     text: str | UnsetType = UNSET
 
 
-async def _announce(row: dict[str, Any]) -> None:
-    assert_type(row, dict[str, Any])
-
-
 def _refuse(_row: dict[str, Any]) -> bool:
     return True
 
@@ -89,9 +87,21 @@ def _refuse(_row: dict[str, Any]) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class _Notes(Plugin):
     id = "notes"
-    database_hooks = (DatabaseHook(model="note", operation="create", after=_announce),)
 
     limit: int = 3
+
+    @after_write("note", "create")
+    async def announce(self, row: dict[str, Any]) -> None:
+        assert_type(row, dict[str, Any])
+
+    @before_write("note", "read")  # type: ignore[arg-type]  # no write
+    async def refuse(self, row: dict[str, Any]) -> bool:
+        return bool(row)
+
+    @before("/sign-up/email")
+    async def look(self, ctx: Context, about: EndpointCall) -> None:
+        assert_type(ctx.user_agent, str)
+        assert_type(about.path, str)
 
     @post("/notes", form=True)
     async def write(self, ctx: Context, body: _Note) -> dict[str, Any]:

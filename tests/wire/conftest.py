@@ -33,6 +33,7 @@ from watchword.adapters.memory import MemoryAdapter
 from watchword.clock import utc_now
 from watchword.crypto.passwords import Passwords
 from watchword.integrations.asgi import ASGIHandler
+from watchword.plugins.username import Username
 
 SECRET: Final = "correct-horse-battery-staple-0123456789"
 # How long a story waits for a mail that should be there, and a start takes at most.
@@ -106,6 +107,21 @@ INSTANCES: Final[dict[str, dict[str, Any]]] = {
             "https://shop-?.example.com",
             "myapp://",
             "other://host/path",
+        ],
+    },
+    "/named/auth": {"email_password": EmailPassword(), "plugins": [Username()]},
+    "/fixed/auth": {
+        "email_password": EmailPassword(require_email_verification=True),
+        "email_verification": EmailVerification(send_on_sign_in=True),
+        "plugins": [
+            Username(
+                min_username_length=2,
+                max_username_length=8,
+                username_normalization=lambda name: name.strip().lower(),
+                validate_normalized_username=True,
+                display_username_validator=lambda shown: "!" not in shown,
+                immutable_username=True,
+            )
         ],
     },
 }

@@ -2,9 +2,13 @@
 
 import click
 
+from watchword.cli.check import check
 from watchword.cli.console import Unable, complain
 from watchword.cli.dev import dev
+from watchword.cli.generate import generate
+from watchword.cli.migrate import migrate
 from watchword.cli.purge import purge
+from watchword.cli.schema import schema
 from watchword.cli.secret import secret
 from watchword.errors import ConfigurationError
 
@@ -31,6 +35,10 @@ def watchword() -> None:
     """Authentication for Python applications."""
 
 
+watchword.add_command(check)
 watchword.add_command(dev)
+watchword.add_command(generate)
+watchword.add_command(migrate)
 watchword.add_command(purge)
+watchword.add_command(schema)
 watchword.add_command(secret)

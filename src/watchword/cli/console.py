@@ -7,7 +7,7 @@ from typing import TextIO
 
 from watchword.errors import StorageError, WatchwordError
 
-__all__ = ["Colour", "Unable", "complain", "painted", "reason_of", "say"]
+__all__ = ["Colour", "Unable", "complain", "painted", "reason_of", "say", "wants_colours"]
 
 
 class Colour(StrEnum):
@@ -58,9 +58,10 @@ def reason_of(error: StorageError) -> str:
 
 def painted(text: str, colour: Colour, stream: TextIO | None = None) -> str:
     """Return a text in a colour, if it goes to a terminal whose user wants colours."""
-    return f"{colour}{text}\x1b[0m" if _wants_colours(stream or sys.stdout) else text
+    return f"{colour}{text}\x1b[0m" if wants_colours(stream or sys.stdout) else text
 
 
-def _wants_colours(stream: TextIO) -> bool:
+def wants_colours(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal whose user wants colours."""
     refused = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or os.name == "nt"
     return stream.isatty() and not refused

@@ -11,8 +11,12 @@ __all__ = ["require_module"]
 _EXTRAS: Final = {"click": "cli", "rich": "cli"}
 
 
-def require_module(name: str) -> Any:
-    """Return a module that comes with the extra `cli` or `dev`, or that needs one that does.
+def require_module(name: str, *, extra: str = "dev") -> Any:
+    """Return a module that comes with the extra `cli` or another, or that needs one that does.
+
+    Args:
+        name: The module's.
+        extra: The one that brings what `cli` does not.
 
     Raises:
         ConfigurationError: It is not installed; the hint says how to.
@@ -25,5 +29,5 @@ def require_module(name: str) -> Any:
             raise
         raise ConfigurationError(
             f"This command needs {missing}, which is not installed.",
-            hint=f'pip install "watchword[{_EXTRAS.get(missing.partition(".")[0], "dev")}]"',
+            hint=f'pip install "watchword[{_EXTRAS.get(missing.partition(".")[0], extra)}]"',
         ) from error

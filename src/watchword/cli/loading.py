@@ -1,22 +1,37 @@
-"""The application's instance, found by the name of its module and of what holds it."""
+"""`--app`: the application's instance, found by the name of its module and of what holds it."""
 
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
+
+import click
 
 from watchword.auth import BlockingWatchword, Watchword
 from watchword.errors import ConfigurationError
 
-__all__ = ["APP_VARIABLE", "App", "load_app"]
+__all__ = ["APP_VARIABLE", "App", "app_option", "load_app"]
 
-App: TypeAlias = Watchword | BlockingWatchword
+App: TypeAlias = Watchword[Any] | BlockingWatchword[Any]
 
 APP_VARIABLE: Final = "WATCHWORD_APP"
 _LIKE_THIS: Final = "Write the module, a colon and the name in it, like --app shop.auth:auth"
+
+
+def app_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option `--app`: its argument `name`, which `load_app()` takes."""
+    return click.option(
+        "--app",
+        "name",
+        envvar=APP_VARIABLE,
+        show_envvar=True,
+        metavar="MODULE:NAME",
+        help="The application's instance, such as shop.auth:auth.",
+    )(command)
 
 
 def load_app(name: str | None) -> App:

@@ -2,37 +2,25 @@
 
 import shlex
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-import anyio
 import click
 
-from watchword.auth import Watchword
 from watchword.cli.console import Colour, Unable, painted, reason_of, say
 from watchword.cli.extras import require_module
-from watchword.cli.loading import APP_VARIABLE, App, load_app
-from watchword.concurrency import run_blocking
+from watchword.cli.loading import App, app_option, load_app
+from watchword.cli.running import run
 from watchword.engine.purge import OnProgress, Purged, count_expired, purge_expired
 from watchword.errors import OperationRefused, StorageError
 
 __all__ = ["purge"]
 
-T = TypeVar("T")
-
 
 @click.command()
-@click.option(
-    "--app",
-    "name",
-    envvar=APP_VARIABLE,
-    show_envvar=True,
-    metavar="MODULE:NAME",
-    help="The application's instance, such as shop.auth:auth.",
-)
+@app_option
 @click.option(
     "--batch-size",
     default=1000,
@@ -61,7 +49,7 @@ def purge(*, name: str | None, batch_size: int, dry_run: bool) -> None:
 
 def _count(app: App) -> Purged:
     with _explained():
-        return _run(app, count_expired(app.store, app.instance.clock))
+        return run(app.adapter, count_expired(app.store, app.instance.clock))
 
 
 def _purge(app: App, batch_size: int) -> Purged:
@@ -71,7 +59,7 @@ def _purge(app: App, batch_size: int) -> Purged:
             work = purge_expired(
                 app.store, app.instance.clock, batch_size=batch_size, on_progress=heard.tell
             )
-            return _run(app, work)
+            return run(app.adapter, work)
     except KeyboardInterrupt as error:
         raise Unable(
             f"Stopped after {_counted(heard.done, 'row')}; what was deleted stays deleted.",
@@ -93,23 +81,6 @@ class _Heard:
     def tell(self, done: int, expected: int) -> None:
         self.done = done
         self.show(done, expected)
-
-
-def _run(app: App, work: Coroutine[Any, Any, T]) -> T:
-    if isinstance(app, Watchword):
-        return anyio.run(_await_and_close, app, work)
-    try:
-        return run_blocking(work)
-    finally:
-        app.close()
-
-
-async def _await_and_close(app: Watchword, work: Coroutine[Any, Any, T]) -> T:
-    """Work on a loop of its own, and leave no connection of that loop behind."""
-    try:
-        return await work
-    finally:
-        await app.close()
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from watchword.endpoints.email_proof import (
+from watchword.engine.accounts import find_credential
+from watchword.engine.context import Context
+from watchword.engine.email_proof import (
     change_of,
     pretend_to_send,
     send_change_confirmation,
     send_new_address_verification,
     send_verification,
 )
-from watchword.engine.accounts import find_credential
-from watchword.engine.context import Context
 from watchword.engine.endpoint import post
 from watchword.engine.plugin import Plugin
 from watchword.errors import APIError, CoreError, UniqueViolation

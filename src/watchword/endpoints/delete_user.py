@@ -12,7 +12,7 @@ from watchword.engine.mail import Mail
 from watchword.engine.options import DeleteUser
 from watchword.engine.plugin import Plugin
 from watchword.engine.redirects import redirect
-from watchword.errors import APIError, CoreError
+from watchword.errors import APIError, CoreError, ReferenceViolation
 from watchword.http.bodies import UNSET, Answer, Body, UnsetType
 from watchword.http.messages import Response
 from watchword.storage.entities import Identity
@@ -114,6 +114,9 @@ class UserDeletion(Plugin):
                 after = options.after
                 await ctx.store.after_commit(lambda: call(after, user))
 
-        await ctx.store.run_in_transaction(write)
+        try:
+            await ctx.store.run_in_transaction(write)
+        except ReferenceViolation as error:  # rows of the application's own stand in the way
+            raise APIError(CoreError.FAILED_TO_DELETE_USER) from error
         ctx.forget_session()
         return Deletion()

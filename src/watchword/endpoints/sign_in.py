@@ -1,45 +1,26 @@
 """Sign in with an e-mail address and a password."""
 
-import string
 from dataclasses import dataclass
-from urllib.parse import quote
+from typing import Final
 
-from watchword.endpoints.email_proof import send_verification
-from watchword.engine.accounts import (
-    check_password_not_too_long,
-    find_with_password,
-    still_has_password,
-)
+from watchword.engine.accounts import require_email_password
 from watchword.engine.context import Context
 from watchword.engine.endpoint import post
+from watchword.engine.password_sign_in import PasswordBody, PasswordSignIn, SignedIn
 from watchword.engine.plugin import Plugin
-from watchword.engine.sessions import NewSession
-from watchword.errors import APIError, CoreError, OperationRefused, ReferenceViolation
-from watchword.http.bodies import UNSET, Answer, Body, UnsetType
+from watchword.errors import APIError, CoreError
 from watchword.http.emails import canonical_email, is_email
-from watchword.storage.contract import Record
-from watchword.storage.entities import User
 from watchword.storage.query import F
 
-__all__ = ["SignIn", "SignInBody", "SignedIn"]
+__all__ = ["SignIn", "SignInBody"]
+
+_BY_EMAIL: Final = PasswordSignIn(refusal=CoreError.INVALID_EMAIL_OR_PASSWORD, no_session=401)
 
 
-class SignInBody(Body, frozen=True):
+class SignInBody(PasswordBody, frozen=True):
     """What a returning user sends."""
 
     email: str
-    password: str
-    callback_url: str | UnsetType = UNSET
-    remember_me: bool = True
-
-
-class SignedIn(Answer, frozen=True):
-    """Who was signed in, with the token of the new session, and where to go on."""
-
-    redirect: bool
-    token: str
-    user: User
-    url: str | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,77 +36,7 @@ class SignIn(Plugin):
         An unknown address, an account without a password and a wrong password are answered
         alike, after the same work.
         """
-        _check(ctx, body)
-        found = await find_with_password(ctx.store, canonical_email(body.email))
-        stored = None if found is None else found[1]["password"]
-        verified = await ctx.passwords.verify(body.password, stored)
-        if found is None or not verified:
-            raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
-        user, account = User.from_record(found[0]), found[1]
-        await _require_verified(ctx, user, body)
-        account = await self._with_todays_hash(ctx, account, body.password)
-        session = await self._new_session(ctx, account, remembered=body.remember_me)
-        ctx.remember(session, user)
-        return _answer(ctx, session.token, user, body.callback_url)
-
-    async def _new_session(self, ctx: Context, account: Record, *, remembered: bool) -> NewSession:
-        async def write() -> NewSession:
-            if not await still_has_password(ctx.store, account):
-                raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
-            return await ctx.new_session_of(account["user_id"], remembered=remembered)
-
-        try:
-            return await ctx.store.run_in_transaction(write)
-        except ReferenceViolation as error:
-            raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD) from error
-        except OperationRefused as error:
-            raise APIError(CoreError.FAILED_TO_CREATE_SESSION, status=401) from error
-
-    async def _with_todays_hash(self, ctx: Context, account: Record, password: str) -> Record:
-        """Replace a hash that was made in an older way; return the account as it is then."""
-        if not ctx.passwords.needs_rehash(account["password"]):
-            return account
-        unchanged = (F.id == account["id"]) & (F.password == account["password"])
-        renewed = {"password": await ctx.passwords.hash(password)}
-        try:
-            changed = await ctx.store.update("account", unchanged, renewed)
-        except OperationRefused:
-            return account
-        return changed or await self._changed_by_another(ctx, account, password)
-
-    async def _changed_by_another(self, ctx: Context, account: Record, password: str) -> Record:
-        """Return the account if the password still is right: another sign-in was faster."""
-        present = await ctx.store.find_one("account", F.id == account["id"])
-        stored = None if present is None else present["password"]
-        if present is None or not await ctx.passwords.verify(password, stored):
-            raise APIError(CoreError.INVALID_EMAIL_OR_PASSWORD)
-        return present
-
-
-def _check(ctx: Context, body: SignInBody) -> None:
-    """Refuse before any work is done."""
-    options = ctx.options.email_password
-    if options is None:
-        raise APIError(CoreError.EMAIL_PASSWORD_DISABLED)
-    if not is_email(body.email):
-        raise APIError(CoreError.INVALID_EMAIL)
-    check_password_not_too_long(body.password, options)
-
-
-async def _require_verified(ctx: Context, user: User, body: SignInBody) -> None:
-    """Refuse who has not proved to own the address; asked only when the password was right."""
-    options, verification = ctx.options.email_password, ctx.options.email_verification
-    if options is None or not options.require_email_verification or user.email_verified:
-        return
-    if verification is not None and verification.send_on_sign_in:
-        await send_verification(ctx, user, body.callback_url)
-    raise APIError(CoreError.EMAIL_NOT_VERIFIED)
-
-
-def _answer(ctx: Context, token: str, user: User, callback_url: str | UnsetType) -> SignedIn:
-    """Tell a browser where to go on; the status stays 200 for those who fetch."""
-    if callback_url is UNSET or not callback_url:
-        return SignedIn(redirect=False, token=token, user=user)
-    # A header holds printable ASCII; what stands there already, escapes too, is kept.
-    ctx.headers.append(("location", quote(callback_url, safe=string.punctuation)))
-    return SignedIn(redirect=True, token=token, url=callback_url, user=user)
+        require_email_password(ctx.options)
+        if not is_email(body.email):
+            raise APIError(CoreError.INVALID_EMAIL)
+        return await _BY_EMAIL.sign_in(ctx, F.email == canonical_email(body.email), body)

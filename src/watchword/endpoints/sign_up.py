@@ -6,9 +6,9 @@ from operator import and_
 from typing import Any, ClassVar
 
 from watchword.concurrency import call
-from watchword.endpoints.email_proof import pretend_to_send, send_verification
 from watchword.engine.accounts import check_password_length, create_with_password
 from watchword.engine.context import Context
+from watchword.engine.email_proof import pretend_to_send, send_verification
 from watchword.engine.endpoint import post
 from watchword.engine.options import EmailPassword
 from watchword.engine.plugin import Plugin
@@ -16,12 +16,14 @@ from watchword.engine.sessions import NewSession
 from watchword.errors import (
     APIError,
     CoreError,
+    ErrorCode,
     OperationRefused,
     ReferenceViolation,
     UniqueViolation,
 )
 from watchword.http.bodies import UNSET, Answer, NonEmpty, OpenBody, UnsetType
 from watchword.http.emails import Email, canonical_email
+from watchword.storage.contract import Record
 from watchword.storage.entities import User
 from watchword.storage.query import F
 
@@ -85,7 +87,7 @@ class SignUp(Plugin):
         try:
             created, session = await ctx.store.run_in_transaction(write)
         except UniqueViolation as error:
-            raise _refusal(error) from error
+            raise _refusal(ctx, error) from error
         ctx.remember(session, created)
         return SignedUp(token=session.token, user=created)
 
@@ -101,9 +103,11 @@ class SignUp(Plugin):
         try:
             created = await ctx.store.run_in_transaction(write)
         except UniqueViolation as error:
-            if not _is_about_the_address(error) or await _is_refused_otherwise(ctx, user):
-                raise APIError(CoreError.FAILED_TO_CREATE_USER) from error
-            created = User.from_record(await ctx.store.imagine("user", user))
+            imagined = await ctx.store.imagine("user", user)
+            code = await _other_refusal(ctx, user, imagined)
+            if code is not None or not _is_about_the_address(error):
+                raise APIError(code or CoreError.FAILED_TO_CREATE_USER) from error
+            created = User.from_record(imagined)
             if ctx.options.verifies_at_sign_up:
                 await pretend_to_send(ctx, user["email"])
             await _tell_owner(ctx, user["email"], options)
@@ -139,33 +143,40 @@ async def _tell_owner(ctx: Context, email: str, options: EmailPassword) -> None:
         await ctx.instance.background.start(lambda: call(tell, owner))
 
 
-def _refusal(error: UniqueViolation) -> APIError:
+def _refusal(ctx: Context, error: UniqueViolation) -> APIError:
     if _is_about_the_address(error):
         return APIError(CoreError.USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL)
-    return APIError(CoreError.FAILED_TO_CREATE_USER)  # an additional field's value is taken
+    code = ctx.instance.code_of_taken(error.model, error.fields)
+    return APIError(code or CoreError.FAILED_TO_CREATE_USER)
 
 
-async def _is_refused_otherwise(ctx: Context, user: dict[str, Any]) -> bool:
-    """Tell whether more than the address is taken, or another value points at nothing.
+async def _other_refusal(ctx: Context, user: dict[str, Any], imagined: Record) -> ErrorCode | None:
+    """Return what is told if more than the address is taken, or a value points at nothing.
 
     Databases name one reason of several. Were the address answered first, somebody's own value
     of another field would tell known addresses from unknown ones.
+
+    Args:
+        ctx: Of the call.
+        user: What was to be written, with digested fields in clear.
+        imagined: What hooks had made of it.
     """
     model = ctx.store.schema.require_model("user")
-    for name, field in model.fields.items():
-        value = user.get(name)
-        if field.references is None or value is None:
-            continue
-        if not await ctx.store.count(field.references, F.id == value):
-            return True
+    values = {
+        name: (user if field.digest else imagined).get(name)
+        for name, field in model.fields.items()
+    }
+    for name, referenced in model.references.items():
+        value = values[name]
+        if value is not None and not await ctx.store.count(referenced, F.id == value):
+            return CoreError.FAILED_TO_CREATE_USER
     for key in model.unique_keys:
-        values = [user.get(name) for name in key]
-        if key == ("email",) or None in values:
+        if key in {("id",), ("email",)} or None in (values[name] for name in key):
             continue
-        theirs = [getattr(F, name) == it for name, it in zip(key, values, strict=True)]
+        theirs = [getattr(F, name) == values[name] for name in key]
         if await ctx.store.count("user", reduce(and_, theirs)):
-            return True
-    return False
+            return ctx.instance.code_of_taken("user", key) or CoreError.FAILED_TO_CREATE_USER
+    return None
 
 
 def _is_about_the_address(error: UniqueViolation) -> bool:

@@ -37,8 +37,11 @@ class UpdateUser(Plugin):
             raise APIError.bare(400, "No fields to update")
         try:
             row = await ctx.store.update("user", F.id == identity.user.id, changes)
-        except (UniqueViolation, ReferenceViolation) as error:  # by an additional field's value
+        except ReferenceViolation as error:  # an additional field's value points at nothing
             raise APIError(CoreError.FAILED_TO_UPDATE_USER) from error
+        except UniqueViolation as error:  # an additional field's value is taken
+            code = ctx.instance.code_of_taken(error.model, error.fields)
+            raise APIError(code or CoreError.FAILED_TO_UPDATE_USER) from error
         if row is None:
             raise APIError(CoreError.UNAUTHORIZED)
         ctx.send_session_again(identity.session)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from watchword.concurrency import call
-from watchword.endpoints.email_proof import (
+from watchword.engine.accounts import find_credential, password_fingerprint
+from watchword.engine.context import Context
+from watchword.engine.email_proof import (
     PURPOSE,
     EmailProof,
     pretend_to_send,
@@ -13,8 +15,6 @@ from watchword.endpoints.email_proof import (
     send_verification,
     value_of,
 )
-from watchword.engine.accounts import find_credential, password_fingerprint
-from watchword.engine.context import Context
 from watchword.engine.endpoint import get, post
 from watchword.engine.identity import current_identity
 from watchword.engine.options import EmailVerification, UserCallback

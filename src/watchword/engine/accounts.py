@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from watchword.crypto.tokens import digest
-from watchword.engine.options import EmailPassword
+from watchword.engine.options import EmailPassword, Options
 from watchword.errors import APIError, CoreError, UniqueViolation
+from watchword.http.bodies import utf16_length
 from watchword.storage.contract import Record
-from watchword.storage.query import F
+from watchword.storage.query import F, Where
 from watchword.storage.store import Store
 
 __all__ = [
@@ -20,11 +21,23 @@ __all__ = [
     "new_credential",
     "password_fingerprint",
     "replace_password",
+    "require_email_password",
     "still_has_password",
     "write_password",
 ]
 
 CREDENTIAL: Final = "credential"
+
+
+def require_email_password(options: Options) -> EmailPassword:
+    """Return how passwords are used.
+
+    Raises:
+        APIError: They are not.
+    """
+    if options.email_password is None:
+        raise APIError(CoreError.EMAIL_PASSWORD_DISABLED)
+    return options.email_password
 
 
 def check_password_length(password: str, options: EmailPassword) -> None:
@@ -33,7 +46,7 @@ def check_password_length(password: str, options: EmailPassword) -> None:
     Raises:
         APIError: It is too short or too long.
     """
-    if _utf16_length(password) < options.min_password_length:
+    if utf16_length(password) < options.min_password_length:
         raise APIError(CoreError.PASSWORD_TOO_SHORT)
     check_password_not_too_long(password, options)
 
@@ -44,12 +57,8 @@ def check_password_not_too_long(password: str, options: EmailPassword) -> None:
     Raises:
         APIError: It is too long.
     """
-    if _utf16_length(password) > options.max_password_length:
+    if utf16_length(password) > options.max_password_length:
         raise APIError(CoreError.PASSWORD_TOO_LONG)
-
-
-def _utf16_length(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 async def create_with_password(
@@ -97,10 +106,15 @@ async def replace_password(store: Store, account: Record, password_hash: str) ->
     return await store.update("account", unchanged, {"password": password_hash}) is not None
 
 
-async def find_with_password(store: Store, email: str) -> tuple[Record, Record] | None:
-    """Return the user with this canonical address and their credential account, or None."""
-    user = await store.find_one("user", F.email == email)
-    # Looked for in any case: a statement less would tell that the address is unknown.
+async def find_with_password(store: Store, whose: Where) -> tuple[Record, Record] | None:
+    """Return the user who is meant and their credential account, or None.
+
+    Args:
+        store: Where they are.
+        whose: Compares a unique field, such as the canonical address.
+    """
+    user = await store.find_one("user", whose)
+    # Looked for in any case: a statement less would tell that the user is unknown.
     about = "nobody" if user is None else str(user["id"])
     account = await find_credential(store, about)
     if user is None or account is None or account["password"] is None:

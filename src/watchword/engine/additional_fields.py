@@ -1,6 +1,7 @@
 """Fields that applications and plugins add to users and sessions: what clients may set."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final
@@ -69,7 +70,11 @@ class AdditionalFields:
         known = {"id", *core.fields}
         self._fields = {name: it for name, it in model.fields.items() if name not in known}
         self._names = {camel_case(name): name for name in self._fields}
-        self.body = _body(core.name, self.settable)
+        self._key_name = None if model.key_name is None else camel_case(model.key_name)
+        if self._key_name is not None:  # clients give the id, as the value that it is
+            self._fields["id"] = replace(model.fields["id"], key=False)
+            self._names[self._key_name] = "id"
+        self.body = _body(core.name, self.settable(creates=True), self._names)
         for name, field in self._fields.items():
             given = given_by_hooks or (given_by_clients and field.input)
             if field.required and field.default is None and not given:
@@ -78,10 +83,13 @@ class AdditionalFields:
                     hint="Add a default, required=False, or a database hook before the create.",
                 )
 
-    @property
-    def settable(self) -> Mapping[str, Field]:
-        """Those that clients may set, by logical name."""
-        return {name: it for name, it in self._fields.items() if it.input}
+    def settable(self, *, creates: bool) -> Mapping[str, Field]:
+        """Return those that clients may set, by wire name; an id is given to new rows alone."""
+        return {
+            wire: self._fields[name]
+            for wire, name in self._names.items()
+            if self._fields[name].input and (creates or name != "id")
+        }
 
     def for_create(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a client sets of a new row, by logical name; defaults are not in it.
@@ -102,6 +110,10 @@ class AdditionalFields:
         Raises:
             APIError: Something is not for clients to set, or of another type.
         """
+        if self._key_name in given:
+            raise APIError(
+                CoreError.FIELD_NOT_ALLOWED, message=f"{self._key_name} is not allowed to be set"
+            )
         return self._read(given)
 
     def _counts(self, wire: str) -> bool:
@@ -135,11 +147,14 @@ class AdditionalFields:
             raise APIError(CoreError.VALIDATION_ERROR, message=message) from None
 
 
-def _body(model: str, fields: Mapping[str, Field]) -> type[msgspec.Struct]:
-    """Return the struct of what clients may send."""
+def _body(
+    model: str, fields: Mapping[str, Field], names: Mapping[str, str]
+) -> type[msgspec.Struct]:
+    """Return the struct of what clients may send, by its wire names."""
     described = [
-        (name, _type(model, name, it), msgspec.field(default=UNSET, name=camel_case(name)))
-        for name, it in fields.items()
+        (name, _type(model, name, fields[wire]), msgspec.field(default=UNSET, name=wire))
+        for wire, name in names.items()
+        if wire in fields
     ]
     name = f"Additional{model.capitalize()}Fields"
     return msgspec.defstruct(name, described, bases=(Body,), frozen=True)
@@ -153,5 +168,5 @@ def _type(model: str, name: str, field: Field) -> Any:
         )
     kind = _TYPES[field.type]
     if kind is str:
-        kind = Annotated[str, Meta(max_length=field.limit)]
+        kind = Annotated[str, Meta(min_length=1 if name == "id" else 0, max_length=field.limit)]
     return kind | UnsetType if field.required else kind | None | UnsetType

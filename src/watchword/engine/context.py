@@ -1,6 +1,6 @@
 """What an endpoint works with: the request, the instance's parts, and what goes out with it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -51,6 +51,8 @@ class Instance:
     """Every endpoint, of plugins too; for those that describe them."""
     codes: list[ErrorCode] = field(init=False, default_factory=list)
     """Every code of a refusal, likewise."""
+    taken: dict[tuple[str, ...], ErrorCode] = field(init=False, default_factory=dict)
+    """What plugins answer where a value is taken, by model and fields."""
 
     def __post_init__(self) -> None:
         background = Background()
@@ -64,6 +66,10 @@ class Instance:
         }
         for name, part in made.items():
             object.__setattr__(self, name, part)
+
+    def code_of_taken(self, model: str, fields: Sequence[str]) -> ErrorCode | None:
+        """Return what a plugin answers where values of these fields are taken, if one does."""
+        return self.taken.get((model, *sorted(fields)))
 
 
 @dataclass(slots=True)

@@ -3,16 +3,15 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeVar, get_type_hints
+from typing import Any, Final, Literal, get_type_hints
 
+from watchword.engine.marks import Function, mark, marked
 from watchword.errors import ConfigurationError
 
 __all__ = ["PARAMETER", "Declaration", "Endpoint", "collect", "get", "post", "server_only"]
 
 Method = Literal["GET", "POST"]
-Function = TypeVar("Function", bound=Callable[..., Awaitable[object]])
 
-_MARK: Final = "__endpoint__"
 PARAMETER: Final = re.compile(r":([a-z_]+)")
 """A part of a path that stands for any text, and its name."""
 
@@ -72,7 +71,7 @@ def get(path: str, *, fresh: bool = False, hidden: bool = False) -> Callable[[Fu
         fresh: The sign-in must be recent.
         hidden: Not described in the OpenAPI document.
     """
-    return _mark(Declaration(method="GET", path=path, fresh=fresh, hidden=hidden))
+    return _declare(Declaration(method="GET", path=path, fresh=fresh, hidden=hidden))
 
 
 def post(path: str, *, form: bool = False, fresh: bool = False) -> Callable[[Function], Function]:
@@ -85,33 +84,30 @@ def post(path: str, *, form: bool = False, fresh: bool = False) -> Callable[[Fun
         form: An HTML form of ours may post to it; guarded against those of other sites.
         fresh: The sign-in must be recent.
     """
-    return _mark(Declaration(method="POST", path=path, form=form, fresh=fresh))
+    return _declare(Declaration(method="POST", path=path, form=form, fresh=fresh))
 
 
 def server_only(path: str) -> Callable[[Function], Function]:
     """Declare a method that Python code alone calls; there is no route to it."""
-    return _mark(Declaration(method="POST", path=path, routed=False))
+    return _declare(Declaration(method="POST", path=path, routed=False))
 
 
-def _mark(declaration: Declaration) -> Callable[[Function], Function]:
-    def mark(function: Function) -> Function:
+def _declare(declaration: Declaration) -> Callable[[Function], Function]:
+    def declare(function: Function) -> Function:
         if not declaration.path.startswith("/") or declaration.path.endswith("/"):
             raise ConfigurationError(
                 f"The path {declaration.path!r} of {function.__qualname__} is malformed.",
                 hint="Begin it with a slash, and do not end it with one.",
             )
-        setattr(function, _MARK, declaration)
-        return function
+        return mark(function, declaration)
 
-    return mark
+    return declare
 
 
 def collect(plugin: object, owner: str) -> Iterator[Endpoint]:
     """Return the endpoints of a plugin, in the order of their declaration."""
-    for name in _names(type(plugin)):
-        declaration = getattr(getattr(type(plugin), name), _MARK, None)
-        if isinstance(declaration, Declaration):
-            yield _endpoint(declaration, getattr(plugin, name), owner)
+    for declaration, method in marked(plugin, Declaration):
+        yield _endpoint(declaration, method, owner)
 
 
 def _endpoint(
@@ -128,13 +124,3 @@ def _endpoint(
         parameters=tuple(PARAMETER.findall(declaration.path)),
         returns=hints.get("return"),
     )
-
-
-def _names(plugin: type) -> Iterator[str]:
-    """Go through a class's attributes, those of its bases first."""
-    seen: set[str] = set()
-    for owner in reversed(plugin.__mro__):
-        for name in vars(owner):
-            if name not in seen:
-                seen.add(name)
-                yield name

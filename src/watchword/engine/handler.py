@@ -30,6 +30,7 @@ from watchword.errors import (
     OperationRefused,
     Overloaded,
     StorageUnavailable,
+    UniqueViolation,
     WatchwordError,
 )
 from watchword.http.bodies import UNSET, parse_body, validate, wire_name
@@ -59,7 +60,7 @@ class Handler:
         options = instance.options
         self.instance = instance
         self._guard = OriginGuard(options.origin, options.trusted_origins)
-        self._hooks = EndpointHooks([*options.hooks, *(it for p in plugins for it in p.hooks)])
+        self._hooks = EndpointHooks(options.hooks, plugins)
         self._limiter = RateLimiter(
             options.rate_limits,
             [limit for plugin in plugins for limit in plugin.rate_limits],
@@ -71,6 +72,8 @@ class Handler:
         errors: list[type[ErrorCode]] = [CoreError]
         errors += [it.errors for it in plugins if it.errors is not None]
         instance.codes.extend(code for error in errors for code in error)
+        for plugin in plugins:
+            instance.taken.update(plugin.taken)
         self._by_function = {_declared(it.function): it for it in self.router}
 
     async def handle(self, request: Request) -> Response:
@@ -165,18 +168,18 @@ class Handler:
             headers=ctx.headers,
         )
         try:
-            changed = await self._hooks.before(about)
+            changed = await self._hooks.before(ctx, about)
             if isinstance(changed, Response):
                 return changed
             if changed is not about:
                 about, body = changed, changed.body
             result = await self._run(ctx, match, body, over_http=over_http)
         except APIError as error:
-            answer = await self._hooks.after(_done(about, ctx, error))
+            answer = await self._hooks.after(ctx, _done(about, ctx, error))
             if answer is None:
                 raise
             return answer
-        answer = await self._hooks.after(_done(about, ctx, result))
+        answer = await self._hooks.after(ctx, _done(about, ctx, result))
         return result if answer is None else answer
 
     async def _run(self, ctx: Context, match: Match, body: object, *, over_http: bool) -> object:
@@ -196,6 +199,11 @@ class Handler:
             return await endpoint.function(ctx, **arguments)
         except (FieldTooLong, OperationRefused) as error:
             raise _as_refusal(error) from error
+        except UniqueViolation as error:
+            code = self.instance.code_of_taken(error.model, error.fields)
+            if code is None:
+                raise
+            raise APIError(code) from error
 
     async def _check_origin(self, ctx: Context, endpoint: Endpoint) -> None:
         """Guard what the check before it lets through: forms without cookies, and links."""

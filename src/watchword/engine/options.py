@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from watchword.engine.hooks import EndpointHook
@@ -23,6 +23,7 @@ __all__ = [
     "EmailPassword",
     "EmailVerification",
     "Options",
+    "SchemaCheck",
     "SessionOptions",
     "UserCallback",
     "UserOptions",
@@ -30,6 +31,7 @@ __all__ = [
 
 UserCallback: TypeAlias = Callable[[User], Awaitable[None] | None]
 """Told about a user, `def` or `async def`."""
+SchemaCheck: TypeAlias = Literal["warn", "error", "off"]
 
 _LONGEST_PASSWORD: Final = 1024
 
@@ -252,6 +254,12 @@ class Options:
         error_url: Where browsers are sent when a link fails and names no page for that; None
             is a page of ours.
         max_body_size: In bytes; longer bodies are refused unread.
+        schema_check: What `lifespan` does about the tables at the start of the application.
+            "warn" makes them in a database that has none of them, and logs what is amiss in
+            any other; it changes nothing there. "error" makes nothing, and the start fails if
+            something is amiss that is no mere warning: for tables that are made by `migrate`
+            or by an Alembic history, which must find none. "off" makes the tables that are
+            missing and does not look at the others.
     """
 
     base_url: str
@@ -272,8 +280,14 @@ class Options:
     ignore_trailing_slash: bool = False
     error_url: str | None = None
     max_body_size: int = 1_048_576
+    schema_check: SchemaCheck = "warn"
 
     def __post_init__(self) -> None:
+        if self.schema_check not in get_args(SchemaCheck):
+            raise ConfigurationError(
+                f"The schema cannot be checked by {self.schema_check!r}.",
+                hint='Use "warn", "error" or "off".',
+            )
         if not _names_a_host(self.base_url):
             raise ConfigurationError(
                 f"The base URL {self.base_url!r} names no http or https host.",

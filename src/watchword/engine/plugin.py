@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from watchword.engine.endpoint import Endpoint, collect
-from watchword.engine.hooks import EndpointHook
+from watchword.engine.hooks import collect_database_hooks
 from watchword.engine.rate_limit import RateLimit
 from watchword.errors import ConfigurationError, ErrorCode
 from watchword.schema import Field, Model
@@ -16,22 +16,20 @@ __all__ = ["Plugin"]
 class Plugin:
     """Adds endpoints, models, hooks and rate limits; subclass it as a frozen dataclass.
 
-    Settings are fields, endpoints are methods marked with `get` and `post`, the rest is
-    class attributes.
+    Settings are fields. Endpoints are methods marked with `get` and `post`; hooks are methods
+    marked with `before` and `after`, which run after the application's own, and with
+    `before_write` and `after_write`. The rest is class attributes.
     """
 
     id: ClassVar[str]
     """Names the plugin in errors and in the schema."""
     errors: ClassVar[type[ErrorCode] | None] = None
     """Its refusals."""
+    taken: ClassVar[Mapping[tuple[str, ...], ErrorCode]] = {}
+    """What is answered where another row has a value that must be unique: its refusal by the
+    model and the names of the fields, sorted."""
     models: ClassVar[Sequence[Model]] = ()
     """New models."""
-    extends: ClassVar[Mapping[str, Mapping[str, Field]]] = {}
-    """Fields that it adds to models of others, by model and name."""
-    database_hooks: ClassVar[Sequence[DatabaseHook]] = ()
-    """What it does around writes."""
-    hooks: ClassVar[Sequence[EndpointHook]] = ()
-    """What it does around endpoints, after the application's own hooks."""
     rate_limits: ClassVar[Sequence[RateLimit]] = ()
     """How often its endpoints, or others, may be called."""
 
@@ -42,6 +40,18 @@ class Plugin:
                 hint='Give its class one: id = "my-plugin".',
             )
 
+    @property
+    def extends(self) -> Mapping[str, Mapping[str, Field]]:
+        """Fields that it adds to models of others, by model and name.
+
+        A class attribute too, where no setting decides on them.
+        """
+        return {}
+
     def endpoints(self) -> Iterator[Endpoint]:
         """Return its routes."""
         return collect(self, self.id)
+
+    def database_hooks(self) -> Iterator[DatabaseHook]:
+        """Return what it does around writes."""
+        return collect_database_hooks(self)

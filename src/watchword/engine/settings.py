@@ -10,6 +10,7 @@ from watchword.engine.options import (
     CookieOptions,
     EmailPassword,
     EmailVerification,
+    SchemaCheck,
     SessionOptions,
     UserOptions,
 )
@@ -39,3 +40,4 @@ class Settings(TypedDict, total=False):
     ignore_trailing_slash: bool
     error_url: str | None
     max_body_size: int
+    schema_check: SchemaCheck

@@ -39,6 +39,7 @@ __all__ = [
     "parse_form",
     "parse_json",
     "parse_query",
+    "utf16_length",
     "validate",
     "wire_name",
 ]
@@ -285,6 +286,11 @@ def _unstorable_fields(value: object, expected: Any) -> list[Issue]:
 
 def _is_struct(expected: Any) -> bool:
     return isinstance(expected, type) and issubclass(expected, msgspec.Struct)
+
+
+def utf16_length(text: str) -> int:
+    """Return how long a text is to JavaScript, and so to the people who count in browsers."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 # --- answering -----------------------------------------------------------------------

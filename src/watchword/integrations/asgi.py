@@ -28,7 +28,7 @@ class ASGIHandler:
         ConfigurationError: The instance is none that waits on an event loop.
     """
 
-    def __init__(self, auth: Watchword) -> None:
+    def __init__(self, auth: Watchword[Any]) -> None:
         if not isinstance(auth, Watchword):
             raise ConfigurationError(
                 f"A {type(auth).__name__} cannot answer on an event loop.",
@@ -69,7 +69,7 @@ def to_request(scope: Scope, body: bytes = b"") -> Request:
     )
 
 
-async def find_identity(auth: Watchword, scope: Scope) -> Identity | None:
+async def find_identity(auth: Watchword[Any], scope: Scope) -> Identity | None:
     """Return who sends a request, or None; the database is asked once for each request.
 
     For a websocket it is asked each time: one may stay open for longer than its session.
@@ -79,7 +79,7 @@ async def find_identity(auth: Watchword, scope: Scope) -> Identity | None:
         return await auth.identify(asked)
     # In the scope, which is made anew for each request, and never in anything that may be
     # shared with the next one. Instances keep theirs apart.
-    known: dict[Watchword, Identity | None] = scope.setdefault(_IDENTITIES, {})
+    known: dict[Watchword[Any], Identity | None] = scope.setdefault(_IDENTITIES, {})
     if auth not in known:
         known[auth] = await auth.identify(asked)
     return known[auth]
@@ -121,7 +121,7 @@ async def _write(response: Response, send: Send) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def _follow_lifespan(auth: Watchword, receive: Receive, send: Send) -> None:
+async def _follow_lifespan(auth: Watchword[Any], receive: Receive, send: Send) -> None:
     await receive()
     async with auth.lifespan():
         await send({"type": "lifespan.startup.complete"})

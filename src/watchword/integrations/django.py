@@ -42,7 +42,7 @@ __all__ = [
     "require_user",
 ]
 
-Instance: TypeAlias = Watchword | BlockingWatchword
+Instance: TypeAlias = Watchword[Any] | BlockingWatchword[Any]
 
 _HINT: Final = 'Set WATCHWORD to the dotted path of your instance, such as "shop.auth.auth".'
 
@@ -236,7 +236,7 @@ def _checked(auth: object) -> Instance:
 class _Endpoints:
     """The view of the base path and of all below it, whatever the method."""
 
-    def __init__(self, auth: BlockingWatchword) -> None:
+    def __init__(self, auth: BlockingWatchword[Any]) -> None:
         self._auth = auth
         _leave_alone(self)
 
@@ -247,7 +247,7 @@ class _Endpoints:
 class _AsyncEndpoints:
     """The same as a coroutine."""
 
-    def __init__(self, auth: Watchword) -> None:
+    def __init__(self, auth: Watchword[Any]) -> None:
         self._auth = auth
         _leave_alone(self)
         markcoroutinefunction(self)

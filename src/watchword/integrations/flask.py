@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from io import BytesIO
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from watchword.auth import BlockingWatchword
 from watchword.engine.handler import error_response
@@ -36,7 +36,7 @@ __all__ = ["current_session", "mount", "require_session", "require_user"]
 _NAME: Final = "watchword"
 
 
-def mount(app: Flask, auth: BlockingWatchword) -> None:
+def mount(app: Flask, auth: BlockingWatchword[Any]) -> None:
     """Add the endpoints to an application; its own views can then ask who is signed in.
 
     Raises:
@@ -94,7 +94,7 @@ def require_user() -> User:
 class _Endpoints:
     """The view of the base path and of all below it, whatever the method."""
 
-    def __init__(self, auth: BlockingWatchword) -> None:
+    def __init__(self, auth: BlockingWatchword[Any]) -> None:
         WSGIHandler(auth)  # refuses the other kind
         self._auth = auth
         self.__name__ = _NAME  # by which extensions know views

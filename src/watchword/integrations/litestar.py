@@ -32,7 +32,7 @@ __all__ = ["WatchwordPlugin", "current_session", "mount", "require_session", "re
 _NAME: Final = "watchword"
 
 
-def mount(auth: Watchword) -> "WatchwordPlugin":
+def mount(auth: Watchword[Any]) -> "WatchwordPlugin":
     """Return the plugin that adds the endpoints: `Litestar(plugins=[mount(auth)], ...)`.
 
     The application's own handlers can then ask who is signed in.
@@ -87,7 +87,7 @@ async def require_user(scope: Scope) -> User:
 class WatchwordPlugin(InitPluginProtocol):
     """Adds the endpoints of an instance to an application; made by `mount`."""
 
-    def __init__(self, auth: Watchword) -> None:
+    def __init__(self, auth: Watchword[Any]) -> None:
         self._auth = auth
         self._handler = ASGIHandler(auth)
 

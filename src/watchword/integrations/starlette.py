@@ -28,7 +28,7 @@ except ModuleNotFoundError as error:
 __all__ = ["current_session", "mount", "require_session", "require_user"]
 
 
-def mount(app: Starlette, auth: Watchword) -> None:
+def mount(app: Starlette, auth: Watchword[Any]) -> None:
     """Add the endpoints to an application; its own routes can then ask who is signed in.
 
     Raises:
@@ -78,7 +78,7 @@ async def require_user(connection: HTTPConnection) -> User:
 class _Endpoints(Route):
     """The base path and all below it, whatever the method and whatever the path holds."""
 
-    def __init__(self, auth: Watchword) -> None:
+    def __init__(self, auth: Watchword[Any]) -> None:
         self._base = auth.options.path
         super().__init__(f"{self._base}/{{rest:path}}", ASGIHandler(auth), include_in_schema=False)
 

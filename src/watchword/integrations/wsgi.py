@@ -34,7 +34,7 @@ class WSGIHandler:
         ConfigurationError: The instance needs an event loop.
     """
 
-    def __init__(self, auth: BlockingWatchword) -> None:
+    def __init__(self, auth: BlockingWatchword[Any]) -> None:
         if not isinstance(auth, BlockingWatchword):
             raise ConfigurationError(
                 f"A {type(auth).__name__} cannot answer without an event loop.",
@@ -72,11 +72,11 @@ def to_request(environ: Environ) -> Request:
     )
 
 
-def find_identity(auth: BlockingWatchword, environ: Environ) -> Identity | None:
+def find_identity(auth: BlockingWatchword[Any], environ: Environ) -> Identity | None:
     """Return who sends a request, or None; the database is asked once for each request."""
     # In the environment, which is made anew for each request, and never in anything that may
     # be shared with the next one. Instances keep theirs apart.
-    known: dict[BlockingWatchword, Identity | None] = environ.setdefault(_IDENTITIES, {})
+    known: dict[BlockingWatchword[Any], Identity | None] = environ.setdefault(_IDENTITIES, {})
     if auth not in known:
         known[auth] = auth.identify(to_request(environ))
     return known[auth]

@@ -13,6 +13,7 @@ from watchword.schema.fields import (
     Unique,
 )
 from watchword.schema.naming import Naming, camel_case
+from watchword.schema.own_tables import OwnModel, OwnTable
 from watchword.schema.resolve import IdType, SchemaExtension, resolve_schema
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Moment",
     "Naming",
     "OnDelete",
+    "OwnModel",
+    "OwnTable",
     "Schema",
     "SchemaExtension",
     "Unique",

@@ -4,7 +4,10 @@ from typing import Final
 
 from watchword.schema.fields import NOW, Field, Model, Unique
 
-__all__ = ["ACCOUNT", "CORE_MODELS", "SESSION", "USER", "VERIFICATION"]
+__all__ = ["ACCOUNT", "CORE_MODELS", "CORE_VERSION", "SESSION", "USER", "VERIFICATION"]
+
+CORE_VERSION: Final = 1
+"""Raised with every change of these models: an older release must not undo a newer one's."""
 
 _TIMESTAMPS: Final = {
     "created_at": Field("datetime", default=NOW, input=False),
@@ -64,9 +67,7 @@ ACCOUNT: Final = Model(
         "access_token_expires_at": Field("datetime", required=False, returned=False, input=False),
         "refresh_token_expires_at": Field("datetime", required=False, returned=False, input=False),
         "scope": Field("text", required=False, input=False),
-        "password": Field(
-            "text", required=False, returned=False, input=False, comment="Argon2id"
-        ),
+        "password": Field("text", required=False, returned=False, input=False, comment="Argon2id"),
         **_TIMESTAMPS,
     },
     uniques=(Unique("provider_id", "account_id"),),

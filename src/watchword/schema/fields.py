@@ -76,6 +76,7 @@ class Field:
         on_update: Written with every change; only `NOW`.
         max_length: Characters of a `string` or `text`, bytes of `bytes`.
         generated: The database makes the value.
+        key: It is the id of its row; a number is written as text on the wire.
         returned: Shown over HTTP.
         input: A client may set it.
         sealed: Encrypted at rest, readable to us alone.
@@ -94,6 +95,7 @@ class Field:
     on_update: Moment | None = None
     max_length: int | None = None
     generated: bool = False
+    key: bool = False
     returned: bool = True
     input: bool = True
     sealed: bool = False
@@ -182,6 +184,7 @@ class Model:
         indexes: What rows are looked up by together.
         comment: Tells who reads the database what the table is for.
         ours: We make and change the table; False for one of the application's own.
+        key_name: What clients call the id, where they give it to a new row.
     """
 
     name: str
@@ -190,6 +193,7 @@ class Model:
     indexes: tuple[Index, ...] = ()
     comment: str | None = None
     ours: bool = True
+    key_name: str | None = None
 
     def require_field(self, name: str) -> Field:
         """Return a field.
@@ -207,6 +211,12 @@ class Model:
         """Every set of fields that names at most one row, the id first."""
         single = tuple((name,) for name, it in self.fields.items() if it.unique)
         return (("id",), *single, *(unique.fields for unique in self.uniques))
+
+    @property
+    def index_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Every set of fields that has an index; a unique one has its own already."""
+        single = ((name,) for name, it in self.fields.items() if it.index and not it.unique)
+        return (*single, *(index.fields for index in self.indexes))
 
     @property
     def references(self) -> Mapping[str, str]:

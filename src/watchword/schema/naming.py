@@ -28,6 +28,7 @@ class Naming:
         case: How words are joined in names.
         tables: Single tables' full names, by model.
         columns: Single columns' names, by `"model.field"`.
+        schemas: Single tables' database schemas, by model.
     """
 
     prefix: str = "watchword_"
@@ -36,6 +37,7 @@ class Naming:
     case: Literal["snake", "camel"] = "snake"
     tables: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    schemas: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def wire(cls) -> "Naming":
@@ -47,6 +49,10 @@ class Naming:
         if model in self.tables:
             return self.tables[model]
         return self.prefix + self._cased(_plural(model) if self.plural else model)
+
+    def schema_of(self, model: str) -> str | None:
+        """Return the database schema that a model's table is in."""
+        return self.schemas.get(model, self.schema)
 
     def column(self, model: str, name: str) -> str:
         """Return the name of a field's column."""

@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from watchword.errors import ConfigurationError
 from watchword.schema.fields import INDEXED_CHARACTERS, Field, Index, Model, Schema, Unique
 from watchword.schema.naming import NAME_CHARACTERS, Naming, camel_case
+from watchword.schema.own_tables import OwnModel, OwnTable
 
 __all__ = ["IdType", "SchemaExtension", "resolve_schema"]
 
@@ -22,9 +23,9 @@ _RESERVED_COLUMNS: Final = frozenset(
 _RESERVED_PREFIXES: Final = ("sqlite_", "pg_")
 
 _ID_FIELDS: Final[Mapping[IdType, Field]] = {
-    "uuid": Field("uuid", input=False),
-    "string": Field("string", max_length=64, input=False),
-    "bigint": Field("bigint", input=False, generated=True),
+    "uuid": Field("uuid", input=False, key=True),
+    "string": Field("string", max_length=64, input=False, key=True),
+    "bigint": Field("bigint", input=False, key=True, generated=True),
 }
 
 
@@ -50,12 +51,21 @@ def resolve_schema(
     *,
     naming: Naming | None = None,
     ids: IdType = "uuid",
+    own: Sequence[OwnTable] = (),
 ) -> Schema:
     """Return the one schema of an application.
 
+    Args:
+        core_models: Those that every instance has.
+        plugins: Add to them.
+        naming: Names of tables and columns.
+        ids: What ids are, but those of tables of the application's.
+        own: Tables of the application's that stand for models of ours.
+
     Raises:
         ConfigurationError: Two parties define one thing differently, a reference points at
-            nothing, or a name cannot be used; the message names both sides.
+            nothing, a name cannot be used, or a table of the application's cannot stand for
+            its model; the message names both sides.
     """
     draft = _Draft()
     for model in core_models:
@@ -67,8 +77,15 @@ def resolve_schema(
     for plugin in plugins:
         for name, fields in plugin.extends.items():
             draft.extend(name, fields, owner=plugin.id)
-    models = {name: _with_ids(model, ids, draft.owners) for name, model in draft.models.items()}
-    schema = Schema(models, naming or Naming(), draft.owners)
+    keys = dict.fromkeys(draft.models, _ID_FIELDS[ids])
+    keys |= {it.model: it.key for it in own if it.key is not None}
+    models = {name: _with_ids(model, keys, draft.owners) for name, model in draft.models.items()}
+    fitted = {it.model: it.fit(models[it.model], draft.owners) for it in own}
+    for name, it in fitted.items():
+        models[name] = it.model
+        for field_name in it.model.fields:
+            draft.owners.setdefault(f"{name}.{field_name}", "the application")
+    schema = Schema(models, _named_as_there(naming or Naming(), fitted), draft.owners)
     for model in models.values():
         _check_fields(model, schema)
         _check_keys(model, schema)
@@ -113,19 +130,38 @@ class _Draft:
         self.models[name] = model.extended(fields)
 
 
-def _with_ids(model: Model, ids: IdType, owners: Mapping[str, str]) -> Model:
-    """Give the model its id, and fields of type `id` the type that ids have."""
+def _with_ids(model: Model, keys: Mapping[str, Field], owners: Mapping[str, str]) -> Model:
+    """Give the model its id, and fields of type `id` the type of the id that they hold."""
     if "id" in model.fields:
         raise ConfigurationError(
             f"{owners[f'{model.name}.id']} defines {model.name}.id, which every model has.",
             hint="Remove the field.",
         )
-    key = _ID_FIELDS[ids]
+    key = keys[model.name]
     fields = {
-        name: replace(it, type=key.type, max_length=key.max_length) if it.type == "id" else it
+        name: _typed_as(keys.get(it.references or model.name, key), it)
         for name, it in model.fields.items()
     }
     return replace(model, fields={"id": key, **fields})
+
+
+def _typed_as(key: Field, it: Field) -> Field:
+    return replace(it, type=key.type, max_length=key.max_length) if it.type == "id" else it
+
+
+def _named_as_there(naming: Naming, fitted: Mapping[str, OwnModel]) -> Naming:
+    """Return the naming with the names of the application's tables and columns."""
+    columns = {
+        f"{model}.{name}": column
+        for model, it in fitted.items()
+        for name, column in it.columns.items()
+    }
+    return replace(
+        naming,
+        tables={**naming.tables, **{model: it.table for model, it in fitted.items()}},
+        columns={**naming.columns, **columns},
+        schemas={**naming.schemas, **{model: it.schema for model, it in fitted.items()}},
+    )
 
 
 def _check_fields(model: Model, schema: Schema) -> None:
@@ -186,6 +222,8 @@ def _check_logical_name(name: str, owner: str) -> None:
 
 def _check_keys(model: Model, schema: Schema) -> None:
     """Check that what is indexed exists and fits into an index of every database."""
+    if not model.ours:
+        return  # what is indexed there, and how, is the application's
     single = [Index(name) for name, it in model.fields.items() if it.unique or it.index]
     keys: list[Unique | Index] = [*single, *model.uniques, *model.indexes]
     for key in keys:
@@ -216,8 +254,11 @@ def _check_physical_names(schema: Schema) -> None:
     tables: dict[str, str] = {}
     for model in schema.models.values():
         table = schema.naming.table(model.name)
+        if schema.naming.schema_of(model.name) == schema.naming.schema:
+            _check_untaken(tables, table, f"model {model.name}")
+        if not model.ours:
+            continue  # its names are the application's
         _check_physical_name(table, f"model {model.name}", schema.owners[model.name])
-        _check_untaken(tables, table, f"model {model.name}")
         columns: dict[str, str] = {}
         for name in model.fields:
             label = f"{model.name}.{name}"
@@ -230,7 +271,7 @@ def _check_constraint_names(schema: Schema) -> None:
     """Refuse two constraints with one name: some databases keep them in one space."""
     taken: dict[str, str] = {}
     naming = schema.naming
-    for model in schema.models.values():
+    for model in filter(lambda it: it.ours, schema.models.values()):
         uniques = [(name,) for name, it in model.fields.items() if it.unique]
         indexes = [(name,) for name, it in model.fields.items() if it.index]
         for fields in [*uniques, *(it.fields for it in model.uniques)]:

@@ -15,16 +15,29 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, runtime_checkable
 
+from watchword.schema import OwnTable
 from watchword.schema.fields import Schema
 from watchword.storage.query import Include, OrderBy, Where
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from watchword.storage.entities import User
+
+    PublicUser_co = TypeVar("PublicUser_co", default=User, covariant=True)
+else:
+    from typing import TypeVar
+
+    PublicUser_co = TypeVar("PublicUser_co", covariant=True)
 
 __all__ = [
     "Adapter",
     "Capabilities",
     "ConsumingAdapter",
     "JoiningAdapter",
+    "OwnTablesAdapter",
     "Record",
     "SchemaAdapter",
     "TransactionalAdapter",
@@ -35,7 +48,7 @@ Record: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
+class Capabilities(Generic[PublicUser_co]):
     """What differs between backends and a caller may have to know.
 
     Args:
@@ -45,6 +58,7 @@ class Capabilities:
         generates_ids: It can make integer ids.
         durable: A second instance on the same database finds what the first one wrote.
         instant_resolution: The step of stored instants; finer values are cut.
+        user_mapper: Makes what the application's code gets for a user; None for our `User`.
     """
 
     needs_loop: bool = False
@@ -53,13 +67,14 @@ class Capabilities:
     generates_ids: bool = True
     durable: bool = True
     instant_resolution: timedelta = timedelta(microseconds=1)
+    user_mapper: "Callable[[User], PublicUser_co] | None" = None
 
 
-class Adapter(Protocol):
+class Adapter(Protocol[PublicUser_co]):
     """A backend for every model of a schema."""
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> Capabilities[PublicUser_co]:
         """What this backend can do."""
 
     def bind(self, schema: Schema) -> None:
@@ -142,6 +157,19 @@ class SchemaAdapter(Protocol):
 
     async def create_schema(self, schema: Schema) -> None:
         """Make what is missing; safe on every start and from several processes at once."""
+
+
+@runtime_checkable
+class OwnTablesAdapter(Protocol):
+    """A backend in which the application's own tables can stand for ours."""
+
+    def own_tables(self, *, hooked: bool, makes_ids: bool) -> Sequence[OwnTable]:
+        """Return those tables, for the schema to be resolved with them.
+
+        Args:
+            hooked: A hook may give new users values.
+            makes_ids: The application makes ids by a function of its own.
+        """
 
 
 @runtime_checkable

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import msgspec
 
 from watchword.storage.contract import Record
 
-__all__ = ["Identity", "Session", "User"]
+if TYPE_CHECKING:  # with a default, which Python itself knows from 3.13 on
+    from typing_extensions import TypeVar
+else:
+    from typing import TypeVar
+
+__all__ = ["Identity", "PublicUser", "Session", "User"]
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,11 +69,18 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return f"Session(id={self.id!r}, user_id={self.user_id!r}, expires_at={self.expires_at})"
 
 
-class Identity(msgspec.Struct, frozen=True):
+if TYPE_CHECKING:
+    PublicUser = TypeVar("PublicUser", default=User)
+else:
+    PublicUser = TypeVar("PublicUser")
+"""What the application's code gets for a user: `User`, or what its `user_mapper` makes."""
+
+
+class Identity(msgspec.Struct, Generic[PublicUser], frozen=True):
     """Who is asking: a session and its user."""
 
     session: Session
-    user: User
+    user: PublicUser
 
 
 _USER_FIELDS: Final = frozenset(User.__struct_fields__) - {"extra"}

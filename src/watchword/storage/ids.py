@@ -26,6 +26,7 @@ def new_uuid() -> str:
 _MAKERS: Final[Mapping[FieldType, NewId]] = {
     "uuid": new_uuid,
     "string": new_token,
+    "integer": lambda: None,
     "bigint": lambda: None,
 }
 

@@ -48,7 +48,7 @@ class Rows:
             model.require_field(key)
         now = self._clock()  # asked once: what was never changed was changed when it was made
         whole = {
-            key: data[key] if key in data else self._default(key, it, now)
+            key: data[key] if key in data else self._default(model, key, it, now)
             for key, it in model.fields.items()
         }
         row = {key: self._stored(model, key, value) for key, value in whole.items()}
@@ -60,12 +60,17 @@ class Rows:
         field = model.fields[key]
         return self._protected(model, key, field, accepted(model.name, key, field, value))
 
-    def _default(self, key: str, field: Field, now: datetime) -> Any:
-        if key == "id":
-            return (self._new_id or id_maker(field.type))()
+    def _default(self, model: Model, key: str, field: Field, now: datetime) -> Any:
+        if key == "id" and field.default is None:
+            return self._id(model, field)
         if field.default is NOW:
             return now
         return field.default() if callable(field.default) else field.default
+
+    def _id(self, model: Model, field: Field) -> str | None:
+        if field.generated and not model.ours:
+            return None  # theirs is made by their database, whatever makes ours
+        return (self._new_id or id_maker(field.type))()
 
     def changes(self, name: str, changes: Mapping[str, Any]) -> Record:
         """Return changes, with those that come with every change."""

@@ -49,7 +49,7 @@ class Store:
 
     def __init__(
         self,
-        adapter: Adapter,
+        adapter: Adapter[Any],
         schema: Schema,
         *,
         clock: Clock = utc_now,
@@ -329,7 +329,7 @@ class Store:
         return stored_condition(self.schema.require_model(model), where)
 
 
-def _check_ids(schema: Schema, adapter: Adapter) -> None:
+def _check_ids(schema: Schema, adapter: Adapter[Any]) -> None:
     generated = any(model.fields["id"].generated for model in schema.models.values())
     if generated and not adapter.capabilities.generates_ids:
         raise ConfigurationError(

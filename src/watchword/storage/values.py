@@ -88,7 +88,8 @@ def _integer(field: Field, value: Any) -> int:
 
 def holds_integer_id(field: Field) -> bool:
     """Tell whether a number is an id, here or of another row, which the wire writes as text."""
-    return field.type == "bigint" and (field.generated or field.references is not None)
+    is_id = field.generated or field.key or field.references is not None
+    return is_id and field.type in _INTEGER_BITS
 
 
 def _id_number(text: str) -> int:

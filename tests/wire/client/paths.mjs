@@ -12,4 +12,6 @@ export const PATHS = {
   prompt: "/prompt/auth",
   paths: "/paths/auth",
   shared: "/shared/auth",
+  named: "/named/auth",
+  fixed: "/fixed/auth",
 };

@@ -2,6 +2,7 @@
 
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
+import { username } from "better-auth/plugins";
 import Database from "better-sqlite3";
 
 // --- the clock ---------------------------------------------------------------------------
@@ -107,6 +108,21 @@ function settingsOf(deliver) {
         "https://shop-?.example.com",
         "myapp://",
         "other://host/path",
+      ],
+    },
+    named: { emailAndPassword: { enabled: true }, plugins: [username()] },
+    fixed: {
+      emailAndPassword: { enabled: true, requireEmailVerification: true },
+      emailVerification: { ...verify, sendOnSignIn: true },
+      plugins: [
+        username({
+          minUsernameLength: 2,
+          maxUsernameLength: 8,
+          usernameNormalization: (name) => name.trim().toLowerCase(),
+          validationOrder: { username: "post-normalization" },
+          displayUsernameValidator: (shown) => !shown.includes("!"),
+          immutableUsername: true,
+        }),
       ],
     },
   };

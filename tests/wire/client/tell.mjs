@@ -11,6 +11,7 @@ import "./stories/verification.mjs";
 import "./stories/accounts.mjs";
 import "./stories/switches.mjs";
 import "./stories/stores.mjs";
+import "./stories/usernames.mjs";
 
 const [origin, server = "watchword", wanted = ""] = process.argv.slice(2);
 const failed = await tellAll(new World(origin, server), wanted);

@@ -10,29 +10,33 @@ from contextlib import (
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Generic
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection, CursorResult, Dialect
 
 from watchword.adapters.sqlalchemy import statements
 from watchword.adapters.sqlalchemy.dialects import makes_tables_in_a_transaction, schema_lock
 from watchword.adapters.sqlalchemy.engines import Database, open_source
 from watchword.adapters.sqlalchemy.gate import Gate
 from watchword.adapters.sqlalchemy.joining import application_connection
-from watchword.adapters.sqlalchemy.lines import NotFetchedError
+from watchword.adapters.sqlalchemy.lines import Connected, NotFetchedError, connected
+from watchword.adapters.sqlalchemy.own_columns import OwnColumns, present_columns
+from watchword.adapters.sqlalchemy.own_table import OwnUserTable
 from watchword.adapters.sqlalchemy.prepared import PreparedReads
 from watchword.adapters.sqlalchemy.reading import Reader, record_of
 from watchword.adapters.sqlalchemy.tables import ModelTable, Tables
 from watchword.adapters.sqlalchemy.violations import translated
-from watchword.schema import Schema
+from watchword.errors import ConfigurationError
+from watchword.schema import OwnTable, Schema
 from watchword.storage.checks import check_changes, check_order, check_row, check_where
 from watchword.storage.contract import Capabilities, Record
+from watchword.storage.entities import PublicUser, User
 from watchword.storage.query import F, Include, Increment, OrderBy, Where
 
 __all__ = ["SQLAlchemyAdapter"]
 
 
-class SQLAlchemyAdapter:
+class SQLAlchemyAdapter(Generic[PublicUser]):
     """Rows in SQLite, PostgreSQL, MariaDB or MySQL, under an event loop or without one.
 
     Args:
@@ -42,28 +46,68 @@ class SQLAlchemyAdapter:
             first use there the pool of an inherited engine is replaced, the application's
             too. What the application does with its engine before that is not protected, so
             it calls `engine.dispose(close=False)` after a fork.
+        user_model: The application's own user table: a mapped class, or a `Table`. It stays
+            the application's: nothing of ours makes or changes it. Our tables join its
+            metadata and point at it.
+        fields: Which of its attributes or columns is which field of ours, where the names
+            differ: `{"id": "username", "name": "full_name"}`.
+        user_mapper: Makes what the application's code gets for a user, as from `identify()`.
+            Answers over HTTP stay as they are.
 
     Raises:
-        ConfigurationError: The URL cannot be read or its driver is not installed.
+        ConfigurationError: The URL cannot be read or its driver is not installed, or
+            `user_model` is no table.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        user_model: Any = None,
+        fields: Mapping[str, str] | None = None,
+        user_mapper: Callable[[User], PublicUser] | None = None,
+    ) -> None:
+        self._own = None if user_model is None else OwnColumns.of(user_model, fields or {})
+        self._user_mapper = user_mapper
         self._source = open_source(database)
         self._gate = Gate(self._source.line, self._translated)
 
     @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self) -> Capabilities[PublicUser]:
         """What this backend can do."""
-        return Capabilities(needs_loop=self._source.line.needs_loop)
+        return Capabilities(needs_loop=self._source.line.needs_loop, user_mapper=self._user_mapper)
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the database speaks, as far as its URL or engine tells without a connection."""
+        return self._source.dialect
 
     @property
     def tables(self) -> Tables:
         """The tables of the bound schema; `tables.metadata` is SQLAlchemy's view of them."""
         return self._tables
 
+    def own_tables(self, *, hooked: bool, makes_ids: bool) -> Sequence[OwnTable]:
+        """Return the application's own table, for the schema to be resolved with it."""
+        if self._own is None:
+            return ()
+        return (OwnUserTable(columns=self._own, hooked=hooked, makes_ids=makes_ids),)
+
     def bind(self, schema: Schema) -> None:
-        """Learn the models."""
-        self._tables = Tables(schema)
+        """Learn the models.
+
+        Raises:
+            ConfigurationError: The schema does not know the application's own table, or its
+                metadata has a table of one of our names.
+        """
+        if self._own is not None and schema.require_model("user").ours:
+            raise ConfigurationError(
+                "The schema was resolved without the application's own user table.",
+                hint="Give the adapter to Watchword, or own=adapter.own_tables(...) to "
+                "resolve_schema().",
+            )
+        theirs = None if self._own is None else self._own.table.metadata
+        self._tables = Tables(schema, self._own, metadata=theirs)
         self._reader = Reader(self._tables)
         self._prepared = PreparedReads(self._reader)
 
@@ -137,6 +181,8 @@ class SQLAlchemyAdapter:
         """Write a row and return it; fields not named are null, or made by the database."""
         it = self._tables.require(model)
         check_row(it.model, data)
+        if not it.model.ours:
+            return await self._create_theirs(it, data)
 
         def run(connection: Connection) -> Record:
             inserted = connection.execute(statements.insert_row(it, data))
@@ -144,6 +190,27 @@ class SQLAlchemyAdapter:
             return {**dict.fromkeys(it.fields), "id": _generated_id(inserted), **kept}
 
         return await self._gate.write(model, run)
+
+    async def _create_theirs(self, it: ModelTable, data: Mapping[str, Any]) -> Record:
+        """Write a row and read it, for there are defaults that we know nothing of.
+
+        What was given is returned as it was given, also where a column cuts instants: who
+        signs up with a known address is shown them uncut.
+        """
+        given = {name: _kept(value) for name, value in data.items() if value is not None}
+
+        def run(connection: Connection) -> Record:
+            statement = statements.insert_row(it, data)
+            if connection.dialect.insert_returning:
+                row = connection.execute(statement.returning(*it.columns)).one()
+                return dict(zip(it.fields, row, strict=True)) | given
+            key = _generated_id(connection.execute(statement))
+            [found] = self._reader.rows(connection, it=it, where=F.id == key)
+            return found | given
+
+        return await self._gate.write(
+            it.model.name, run, whole=lambda connection: not connection.dialect.insert_returning
+        )
 
     async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
         """Change one row that matches and return it as it is then; None if none matches."""
@@ -226,7 +293,8 @@ class SQLAlchemyAdapter:
         row |= {name: _applied(row[name], change) for name, change in changes.items()}
         statement = statements.update_rows(it, F.id == row["id"], changes, connection.dialect)
         connection.execute(statement)
-        return row
+        # In a table of theirs the database, or SQLAlchemy, may have changed more.
+        return row if it.model.ours else self._claim(connection, it, F.id == row["id"])
 
     def _claim_and_delete(
         self, connection: Connection, it: ModelTable, where: Where
@@ -257,13 +325,26 @@ class SQLAlchemyAdapter:
         async with self._gate.joined_to(line, connection):
             yield
 
+    def connected(self) -> AbstractAsyncContextManager[Connected]:
+        """Lend a connection on which each statement commits by itself, to change tables.
+
+        Raises:
+            ConfigurationError: A transaction is open here.
+        """
+        self._gate.check_alone()
+        return connected(self._source.line)
+
     async def create_schema(self, schema: Schema) -> None:
-        """Make the tables that are missing; one process does it, others wait and find them."""
-        metadata = Tables(schema).metadata
+        """Make the tables that are missing; one process does it, others wait and find them.
+
+        Raises:
+            ConfigurationError: The application's own user table is not there.
+        """
 
         def run(connection: Connection) -> None:
+            own = None if self._own is None else present_columns(self._own, connection)
             with schema_lock(connection):
-                metadata.create_all(connection)
+                Tables(schema, own).metadata.create_all(connection)
 
         self._gate.check_alone()
         await self._gate.write("schema", run, whole=makes_tables_in_a_transaction)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -12,7 +13,6 @@ from sqlalchemy import (
     Dialect,
     UnaryExpression,
     func,
-    text,
 )
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
@@ -20,6 +20,7 @@ from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.storage.query import Operator
 
 __all__ = [
+    "SCHEMA_PATIENCE",
     "begin",
     "begin_joined",
     "compare_text",
@@ -30,10 +31,12 @@ __all__ = [
     "now_in_utc",
     "ping",
     "prepare_connection",
+    "release_schema_lock",
     "roll_back",
     "schema_lock",
     "sorted_by",
     "text_collation",
+    "try_schema_lock",
 ]
 
 _MYSQL: Final = frozenset({"mysql", "mariadb"})
@@ -41,14 +44,24 @@ _MYSQL: Final = frozenset({"mysql", "mariadb"})
 _SQLITE_PATIENCE: Final = 30.0
 # For each process, and event loop; opened when needed. 15 is SQLAlchemy's own total.
 _CONNECTIONS: Final = 15
-# The number says "watchwor"; a server's answer of 0 means that it was not had in time.
+SCHEMA_PATIENCE: Final = 600
+"""How many seconds the lock on the schema is asked for, again and again.
+
+Who waits inside one statement holds a snapshot, and PostgreSQL builds no index concurrently
+before that is gone.
+"""
+# The number says "watchwor". What asks, what waits a little, and what gives it back.
 _POSTGRESQL_LOCK: Final = (
-    "SELECT pg_advisory_lock(8601401962404572018)",
+    "SELECT pg_try_advisory_lock(8601401962404572018)",
+    "SELECT pg_sleep(0.05)",
     "SELECT pg_advisory_unlock(8601401962404572018)",
 )
+# Locks are the whole server's here, so the name tells the database; at most 64 characters.
+_MYSQL_NAME: Final = "CONCAT('watchword_schema_', SHA1(COALESCE(DATABASE(), '')))"
 _MYSQL_LOCK: Final = (
-    "SELECT COALESCE(GET_LOCK('watchword_schema', 60), 0)",
-    "SELECT RELEASE_LOCK('watchword_schema')",
+    f"SELECT COALESCE(GET_LOCK({_MYSQL_NAME}, 1), 0)",
+    "SELECT 0",
+    f"SELECT RELEASE_LOCK({_MYSQL_NAME})",
 )
 _SCHEMA_LOCKS: Final = {
     "postgresql": _POSTGRESQL_LOCK,
@@ -183,17 +196,28 @@ def schema_lock(connection: Connection) -> Iterator[None]:
     Raises:
         StorageUnavailable: Another one does not come to an end.
     """
-    locks = _SCHEMA_LOCKS.get(connection.dialect.name)
-    if locks is None:
-        yield
-        return
-    lock, unlock = locks
-    if connection.execute(text(lock)).scalar() == 0:
-        raise StorageUnavailable("Another process is changing the schema.", retryable=True)
+    give_up_at = monotonic() + SCHEMA_PATIENCE
+    while not try_schema_lock(connection):
+        if monotonic() > give_up_at:
+            raise StorageUnavailable("Another process is changing the schema.", retryable=True)
+        connection.exec_driver_sql(_SCHEMA_LOCKS[connection.dialect.name][1])
     try:
         yield
     finally:
-        connection.execute(text(unlock))
+        release_schema_lock(connection)
+
+
+def try_schema_lock(connection: Connection) -> bool:
+    """Keep other processes from changing the schema, if none does within a second."""
+    locks = _SCHEMA_LOCKS.get(connection.dialect.name)
+    return locks is None or bool(connection.exec_driver_sql(locks[0]).scalar())
+
+
+def release_schema_lock(connection: Connection) -> None:
+    """Let others change the schema."""
+    locks = _SCHEMA_LOCKS.get(connection.dialect.name)
+    if locks is not None:
+        connection.exec_driver_sql(locks[-1])
 
 
 # --- expressions -------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy import URL, Dialect, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -32,9 +32,10 @@ _EXTRAS: Final = {"sqlite": "sqlite", "postgresql": "postgresql"}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A line to the database, and how to close what we opened for it."""
+    """A line to the database, what it speaks, and how to close what we opened for it."""
 
     line: Line
+    dialect: Dialect
     close: Callable[[], Awaitable[None]]
 
 
@@ -82,22 +83,23 @@ def _from_engine(engine: Engine | AsyncEngine) -> Source:
         )
     if isinstance(engine, AsyncEngine):
         ours = engine.execution_options(isolation_level="AUTOCOMMIT")
-        return Source(AsyncLine(_in_each_process(ours)), _leave_open)
+        return Source(AsyncLine(_in_each_process(ours)), engine.dialect, _leave_open)
     own = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return Source(BlockingLine(_in_each_process(own)), _leave_open)
+    return Source(BlockingLine(_in_each_process(own)), engine.dialect, _leave_open)
 
 
 def _from_url(database: str | URL) -> Source:
     url = _checked_url(database)
     if url.get_dialect().is_async:
         engines = _EnginePerLoop(url)
-        return Source(AsyncLine(engines.current), engines.close)
-    engine = _in_each_process(create_engine(url, **engine_options(url)))
+        return Source(AsyncLine(engines.current), url.get_dialect()(), engines.close)
+    made = create_engine(url, **engine_options(url))
+    engine = _in_each_process(made)
 
     async def close() -> None:
         await offload(lambda: engine().dispose())
 
-    return Source(BlockingLine(engine), close)
+    return Source(BlockingLine(engine), made.dialect, close)
 
 
 def _checked_url(database: str | URL) -> URL:

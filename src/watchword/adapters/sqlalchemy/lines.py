@@ -3,18 +3,28 @@
 All SQL is written as plain functions of a blocking `Connection`; a line calls them there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
+from watchword.adapters.sqlalchemy.dialects import prepare_connection
 from watchword.concurrency import acquire, finish, offload, offload_at_once
 from watchword.errors import StorageUnavailable
 
-__all__ = ["AsyncLine", "BlockingLine", "Line", "NotFetchedError", "Work"]
+__all__ = [
+    "AsyncLine",
+    "BlockingLine",
+    "Connected",
+    "Line",
+    "NotFetchedError",
+    "Work",
+    "connected",
+]
 
 T = TypeVar("T")
 
@@ -53,6 +63,40 @@ class Line(Protocol):
         Raises:
             NotFetchedError: The driver could not; the ordinary way will tell why.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection that somebody holds for more than one piece of work."""
+
+    line: Line
+    connection: Any
+
+    async def call(self, work: Work[T]) -> T:
+        """Run work on it, to its end even if the caller is cancelled."""
+        return await self.line.call(self.connection, work)
+
+
+@asynccontextmanager
+async def connected(line: Line) -> AsyncIterator[Connected]:
+    """Hold a connection; a server's is closed in the end, whatever was set or locked on it."""
+    opened: list[Any] = []
+    await line.open(opened.append)
+    held = Connected(line, opened[0])
+    try:
+        await held.call(prepare_connection)
+        yield held
+    finally:
+        try:
+            await held.call(_leave)
+        finally:
+            await line.give_back(held.connection)
+
+
+def _leave(connection: Connection) -> None:
+    # In memory, SQLite's one connection is the database.
+    if connection.dialect.name != "sqlite":
+        connection.invalidate()
 
 
 class NotFetchedError(Exception):

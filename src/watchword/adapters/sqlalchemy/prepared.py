@@ -73,7 +73,7 @@ class PreparedRead:
         where = And(tuple(map(Comparison, shape, repeat(Operator.EQ), parameters)))
         query = select_rows(it, where, dialect, limit=1, joined=joined)
         compiled = query.compile(dialect=dialect)
-        columns = [*it.columns, *(column for join in joined for column in join.alias.c)]
+        columns = [*it.columns, *(column for join in joined for column in join.columns)]
         read = [_reading(column.type, dialect) for column in columns]
         return cls(
             str(compiled),

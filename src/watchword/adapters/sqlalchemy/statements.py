@@ -30,6 +30,7 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 from sqlalchemy.sql.expression import FromClause
 
 from watchword.adapters.sqlalchemy.dialects import compare_text, locks_one_table, sorted_by
+from watchword.adapters.sqlalchemy.own_types import exactly
 from watchword.adapters.sqlalchemy.tables import ModelTable
 from watchword.storage.query import (
     And,
@@ -95,6 +96,17 @@ def _comparison(
     table: FromClause, it: Comparison, dialect: Dialect, *, negated: bool
 ) -> ColumnElement[bool]:
     column = table.c[it.field]
+    exact = exactly(column)
+    holds = _compared(exact, it, dialect, negated=negated)
+    if exact is column or negated or it.operator not in {Operator.EQ, Operator.IN}:
+        return holds
+    # Found by an index on what the column calls equal; of that, what is equal.
+    return and_(_compared(column, it, dialect, negated=False), holds)
+
+
+def _compared(
+    column: ColumnElement[Any], it: Comparison, dialect: Dialect, *, negated: bool
+) -> ColumnElement[bool]:
     operator = it.operator
     if negated and operator in _NEGATIONS:
         operator, negated = _NEGATIONS[operator], False
@@ -145,6 +157,11 @@ class Joined:
     target: ModelTable
     alias: FromClause
 
+    @property
+    def columns(self) -> tuple[ColumnElement[Any], ...]:
+        """Every column of the row that is pointed at, in the order of its fields."""
+        return tuple(self.alias.c[name] for name in self.target.fields)
+
 
 def select_rows(
     it: ModelTable,
@@ -161,7 +178,7 @@ def select_rows(
     source: FromClause = it.table
     for join in joined:
         source = source.outerjoin(join.alias, it.table.c[join.through] == join.alias.c.id)
-    columns = [*it.columns, *(column for join in joined for column in join.alias.c)]
+    columns = [*it.columns, *(column for join in joined for column in join.columns)]
     query = select(*columns).select_from(source).where(condition(it.table, where, dialect))
     single = limit == 1 and not offset and matches_at_most_one(where, it.model.unique_keys)
     if not single:
@@ -180,7 +197,7 @@ def _order(
     ties = () if any(order.field == "id" for order in order_by) else (OrderBy("id"),)
     return [
         sorted_by(
-            it.table.c[order.field],
+            exactly(it.table.c[order.field]),
             dialect,
             descending=order.descending,
             nullable=not it.model.require_field(order.field).required,
@@ -198,8 +215,14 @@ def count_rows(it: ModelTable, where: Where | None, dialect: Dialect) -> Select[
 
 
 def insert_row(it: ModelTable, data: Mapping[str, Any]) -> Insert:
-    """Insert a row; a field without a value is null, also where the database has a default."""
-    present = (name for name in it.fields if name != "id" or name in data)
+    """Insert a row; a field without a value is null, also where the database has a default.
+
+    In a table of the application's the default stands.
+    """
+    if it.model.ours:
+        present = [name for name in it.fields if name != "id" or name in data]
+    else:
+        present = [name for name, value in data.items() if value is not None]
     return insert(it.table).values({it.table.c[name]: data.get(name) for name in present})
 
 
@@ -257,7 +280,7 @@ def _first_id(it: ModelTable, where: Where, dialect: Dialect) -> ScalarSelect[An
     return (
         select(alias.c.id)
         .where(condition(alias, where, dialect))
-        .order_by(alias.c.id)
+        .order_by(exactly(alias.c.id))
         .limit(1)
         .with_for_update()
         .scalar_subquery()

@@ -108,6 +108,8 @@ def _constraint_name(error: Any) -> str | None:
 
 def _sqlite_columns(message: str, tables: Tables, model: str) -> list[str]:
     """Read "UNIQUE constraint failed: table.column, table.column"."""
+    if model not in tables.schema.models:
+        return []  # a statement about no single model, such as one that changes tables
     it = tables.require(model)
     names = {f"{it.table.name}.{column.name}": column.key for column in it.columns}
     _, _, failed = message.partition("constraint failed: ")
@@ -131,6 +133,18 @@ def _again(_error: Any, _tables: Tables, _model: str) -> StorageError:
 
 def _unavailable(_error: Any, _tables: Tables, _model: str) -> StorageError:
     return StorageUnavailable("The database is not available.", retryable=False)
+
+
+def _absent(_error: Any, _tables: Tables, model: str) -> StorageError:
+    return StorageError(
+        f"{model}: the database lacks a table or a column; `watchword check` tells which"
+    )
+
+
+def _absent_on_sqlite(error: Any, tables: Tables, model: str) -> StorageError:
+    """Tell what SQLite has no code for by its words."""
+    is_absent = re.match(r"no such (table|column)|table \S+ has no column", str(error))
+    return _absent(error, tables, model) if is_absent else _unknown(model)
 
 
 def _out_of_range(_error: Any, _tables: Tables, model: str) -> StorageError:
@@ -170,6 +184,8 @@ _SQLSTATES: Final[Mapping[object, Meaning]] = {
     "53": _unavailable,  # insufficient resources
     "57": _unavailable,  # operator intervention, statement_timeout
     "08": _unavailable,  # connection exceptions
+    "42P01": _absent,  # undefined_table
+    "42703": _absent,  # undefined_column
     "22003": _out_of_range,
     "22001": _out_of_range,
 }
@@ -183,6 +199,7 @@ _SQLITE_CODES: Final[Mapping[object, Meaning]] = {
     1555: _unique,
     787: _reference,
     1811: _reference,  # ON DELETE RESTRICT works through an inner trigger
+    1: _absent_on_sqlite,  # SQLITE_ERROR
     10: _unavailable,  # SQLITE_IOERR
     13: _unavailable,  # SQLITE_FULL
     14: _unavailable,  # SQLITE_CANTOPEN
@@ -203,6 +220,8 @@ _MYSQL_CODES: Final[Mapping[object, Meaning]] = {
     1049: _unavailable,  # no such database
     2002: _unavailable,  # nobody is there
     2003: _unavailable,
+    1054: _absent,  # no such column
+    1146: _absent,  # no such table
     1264: _out_of_range,
     1406: _out_of_range,
     1690: _out_of_range,

@@ -127,10 +127,10 @@ def _add_fields(schema: dict[str, Any], struct: type[OpenBody], instance: Instan
     """Name the additional fields that clients may set, instead of the catch-all."""
     del schema["properties"]["additionalFields"]
     known = {"user": instance.user_fields, "session": instance.session_fields}
-    for name, field in known[struct.model].settable.items():
-        schema["properties"][camel_case(name)] = _field(field)
+    for wire, field in known[struct.model].settable(creates=struct.creates).items():
+        schema["properties"][wire] = _field(field)
         if struct.creates and field.required and field.default is None:
-            schema["required"].append(camel_case(name))
+            schema["required"].append(wire)
 
 
 def _model(instance: Instance, name: str) -> dict[str, Any]:

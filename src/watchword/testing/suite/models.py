@@ -1,6 +1,6 @@
 """The models that the suite stores: every type, key and reference, beside the core's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from watchword.schema import (
     Index,
     Model,
     Naming,
+    OwnTable,
     Schema,
     Unique,
     resolve_schema,
@@ -89,9 +90,11 @@ _MODELS: Final = (
 )
 
 
-def suite_schema(ids: IdType = "uuid", naming: Naming | None = None) -> Schema:
-    """Return the suite's schema with ids of one type."""
-    return resolve_schema([*CORE_MODELS, *_MODELS], ids=ids, naming=naming)
+def suite_schema(
+    ids: IdType = "uuid", naming: Naming | None = None, own: Sequence[OwnTable] = ()
+) -> Schema:
+    """Return the suite's schema with ids of one type, and with tables of an application's."""
+    return resolve_schema([*CORE_MODELS, *_MODELS], ids=ids, naming=naming, own=own)
 
 
 SUITE_SCHEMA: Final = suite_schema()

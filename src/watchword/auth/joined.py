@@ -1,0 +1,212 @@
+"""What both kinds of instance have: an adapter, plugins and options, joined once."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, TypedDict, Unpack, cast
+
+from watchword.adapters import Database, adapter_for, own_tables_of
+from watchword.clock import Clock, utc_now
+from watchword.crypto.passwords import Passwords
+from watchword.crypto.sealing import KeyRing
+from watchword.endpoints import CORE_ENDPOINTS
+from watchword.engine import environment
+from watchword.engine.additional_fields import AdditionalFields, ApplicationFields
+from watchword.engine.context import Context, Instance
+from watchword.engine.handler import Handler
+from watchword.engine.identity import signed_in
+from watchword.engine.options import EmailPassword, Options
+from watchword.engine.plugin import Plugin
+from watchword.engine.settings import Settings
+from watchword.errors import ConfigurationError
+from watchword.http.cookies import CookieAttributes, CookieJar
+from watchword.http.messages import Request
+from watchword.migrations import Aim, Migrated, Renames, migrator_for
+from watchword.migrations import OnProgress as OnMigration
+from watchword.migrations.start import start_tables
+from watchword.schema import (
+    CORE_MODELS,
+    SESSION,
+    USER,
+    IdType,
+    Model,
+    Naming,
+    Schema,
+    resolve_schema,
+)
+from watchword.storage.contract import Adapter, SchemaAdapter
+from watchword.storage.entities import Identity, PublicUser
+from watchword.storage.hooks import DatabaseHook
+from watchword.storage.ids import NewId
+from watchword.storage.store import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+__all__ = ["Joined"]
+
+
+class Going(TypedDict):
+    """How far a migration goes."""
+
+    drop: bool
+    keep: bool
+    to: int | None
+
+
+class Joined(Generic[PublicUser]):
+    """What both instances have: the parts, joined once.
+
+    Args:
+        database: A URL, an engine, a session factory, or an adapter.
+        secret: At least 32 characters; of several the first signs and the others are still
+            accepted. From `WATCHWORD_SECRET` if it is not given.
+        base_url: Where browsers reach the application. From `WATCHWORD_BASE_URL` if it is
+            not given.
+        plugins: Add endpoints, models and hooks.
+        database_hooks: Run around writes, after those of plugins.
+        naming: Names of tables and columns.
+        ids: What ids are.
+        new_id: Makes ids, instead of what fits `ids`.
+        passwords: How passwords are hashed.
+        clock: Tells the time.
+        settings: Those of `Options`, by name: `email_password`, `session`, `mail` and others.
+            Further trusted origins come from `WATCHWORD_TRUSTED_ORIGINS`, with commas between.
+
+    Raises:
+        ConfigurationError: Something of this cannot work; the hint says what to do.
+    """
+
+    def __init__(
+        self,
+        database: "Database[PublicUser]",
+        *,
+        secret: str | Sequence[str] | None = None,
+        base_url: str | None = None,
+        plugins: Sequence[Plugin] = (),
+        database_hooks: Sequence[DatabaseHook] = (),
+        naming: Naming | None = None,
+        ids: IdType = "uuid",
+        new_id: NewId | None = None,
+        passwords: Passwords | None = None,
+        clock: Clock = utc_now,
+        **settings: Unpack[Settings],
+    ) -> None:
+        options = Options(
+            base_url=base_url or environment.base_url(), **environment.completed(settings)
+        )
+        secrets = environment.secrets(secret)
+        hooks = [*(hook for it in plugins for hook in it.database_hooks()), *database_hooks]
+        self.adapter: Adapter[PublicUser] = self._usable(adapter_for(database))
+        self.schema = resolve_schema(
+            CORE_MODELS,
+            [_fields_of(options), *plugins],
+            naming=naming,
+            ids=ids,
+            own=own_tables_of(self.adapter, hooks, new_id),
+        )
+        _check_ids(self.schema, options.email_password)
+        self.store = Store(
+            self.adapter,
+            self.schema,
+            clock=clock,
+            new_id=new_id,
+            hooks=hooks,
+            sealer=KeyRing(secrets),
+        )
+        self.instance = Instance(
+            options=options,
+            secrets=secrets,
+            store=self.store,
+            passwords=passwords or Passwords(),
+            cookies=_cookie_jar(options),
+            clock=clock,
+            user_fields=_fields(self.schema, USER, hooks, given_by_clients=True),
+            session_fields=_fields(self.schema, SESSION, hooks, given_by_clients=False),
+        )
+        self._handler = Handler(self.instance, [*CORE_ENDPOINTS, *plugins])
+
+    def _usable(self, adapter: Adapter[PublicUser]) -> Adapter[PublicUser]:
+        """Return the adapter, unless this kind of instance cannot use it."""
+        return adapter
+
+    @property
+    def options(self) -> Options:
+        """The settings."""
+        return self.instance.options
+
+    @property
+    def metadata(self) -> "MetaData":
+        """Our tables for SQLAlchemy, for an application that makes them in its own history.
+
+        Raises:
+            ConfigurationError: This is no SQL database.
+        """
+        tables = getattr(self.adapter, "tables", None)
+        if tables is None:
+            raise ConfigurationError(
+                f"{type(self.adapter).__name__} has no SQLAlchemy metadata.",
+                hint="Give the instance the URL or the engine of an SQL database.",
+            )
+        metadata: MetaData = tables.metadata
+        return metadata
+
+    async def _identify(self, request: Request) -> Identity[PublicUser] | None:
+        found = await signed_in(Context(self.instance, request))
+        mapper = self.adapter.capabilities.user_mapper
+        if found is None or mapper is None:
+            # Without a mapper the application's users are ours.
+            return cast("Identity[PublicUser] | None", found)
+        return Identity(found.session, mapper(found.user))
+
+    async def _migrate(
+        self, renames: Mapping[str, str], on_progress: OnMigration | None, **aim: Unpack[Going]
+    ) -> Migrated:
+        migrator = migrator_for(self.adapter, self.schema, clock=self.instance.clock)
+        return await migrator.run(Aim(renames=Renames(renames), **aim), on_progress=on_progress)
+
+    async def _create_tables(self) -> None:
+        if isinstance(self.adapter, SchemaAdapter):
+            await self.adapter.create_schema(self.schema)
+
+    async def _start(self) -> None:
+        check = self.options.schema_check
+        await start_tables(self.adapter, self.schema, check, create=self._create_tables)
+
+    async def _close(self) -> None:
+        await self.instance.background.drain()
+        await self.adapter.close()
+
+
+def _check_ids(schema: Schema, options: EmailPassword | None) -> None:
+    generated = schema.models["user"].fields["id"].generated
+    if options is not None and not options.signs_in_at_sign_up and generated:
+        raise ConfigurationError(
+            "With ids that the database makes a sign-up tells whether the address was known: "
+            "nobody can invent the one that it would have given.",
+            hint='Use ids="uuid" or ids="string", or let sign-ups sign in.',
+        )
+
+
+def _fields_of(options: Options) -> ApplicationFields:
+    return ApplicationFields(
+        user=options.user.additional_fields, session=options.session.additional_fields
+    )
+
+
+def _fields(
+    schema: Schema, core: Model, hooks: Sequence[DatabaseHook], *, given_by_clients: bool
+) -> AdditionalFields:
+    filling = any(
+        it.before is not None and (it.model, it.operation) == (core.name, "create") for it in hooks
+    )
+    return AdditionalFields(
+        schema, core, given_by_clients=given_by_clients, given_by_hooks=filling
+    )
+
+
+def _cookie_jar(options: Options) -> CookieJar:
+    attributes = CookieAttributes(
+        secure=options.secure_cookies,
+        domain=options.cookies.domain,
+        same_site=options.cookies.same_site,
+    )
+    return CookieJar(attributes=attributes, prefix=options.cookies.prefix)

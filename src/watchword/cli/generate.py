@@ -1,0 +1,82 @@
+"""`watchword generate`: write the next Alembic revision."""
+
+from pathlib import Path
+
+import click
+
+from watchword.cli.console import Unable, say
+from watchword.cli.loading import app_option, load_app
+from watchword.cli.migrate import explained, said_changes
+from watchword.cli.running import Place, database_option, place_of, run
+from watchword.errors import ConfigurationError
+from watchword.migrations import Renames
+from watchword.migrations.plan import Plan, make_plan
+from watchword.migrations.revision import Revisions, write_revision
+from watchword.schema.snapshot import Snapshot
+
+__all__ = ["generate"]
+
+
+@click.command()
+@app_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("alembic/versions"),
+    show_default=True,
+    help="The folder of the revisions, or the file to write.",
+)
+@database_option
+@click.option("--rename", "renames", multiple=True, metavar="OLD:NEW", help="user.name:fullName")
+@click.option("--drop", is_flag=True, help="Remove what nobody wants any more, with its values.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if something would be.")
+def generate(
+    *,
+    name: str | None,
+    output: Path,
+    database_url: str | None,
+    renames: tuple[str, ...],
+    drop: bool,
+    check: bool,
+) -> None:
+    """Write an Alembic revision for what the application's schema has that the last one lacks.
+
+    The state travels inside the revisions, so no database is needed; with --database-url the
+    revision starts from what is in a database instead.
+    """
+    schema = load_app(name).schema
+    revisions = Revisions.read(output if output.is_dir() else output.parent)
+    recorded = revisions.last_snapshot()
+    wanted = Snapshot.of(schema)
+    present = recorded or Snapshot(schema=wanted.schema)
+    if database_url is not None:
+        present = _present(place_of(name, database_url), recorded)
+    plan = make_plan(present, wanted, recorded=recorded, renames=Renames.read(renames), drop=drop)
+    if plan.conflicts:
+        raise ConfigurationError(
+            "No revision can do this; nothing was written.", hint="\n".join(plan.conflicts)
+        )
+    _say_or_write(plan, present, output, revisions.head(), check=check)
+
+
+def _present(place: Place, recorded: Snapshot | None) -> Snapshot:
+    with explained():
+        return run(place.adapter, place.migrator.present(recorded))
+
+
+def _say_or_write(
+    plan: Plan, present: Snapshot, output: Path, parent: str | None, *, check: bool
+) -> None:
+    for line in said_changes(plan):
+        say(line)
+    if not plan.changes:
+        say("Nothing to do: the revisions lead to what the application wants.")
+        return
+    if check:
+        raise Unable(
+            "A revision is missing; nothing was written.",
+            hint="Run it without --check, and commit what it writes.",
+        )
+    path = write_revision(plan, present, output=output, parent=parent)
+    say(f"Wrote {path}")
+    say("Next: read it, then `alembic upgrade head`.")

@@ -1,0 +1,368 @@
+"""Bring a database up to date: one process does it, the others wait and find it done."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
+
+from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
+from watchword.adapters.sqlalchemy.dialects import (
+    SCHEMA_PATIENCE,
+    begin,
+    release_schema_lock,
+    roll_back,
+    try_schema_lock,
+)
+from watchword.adapters.sqlalchemy.lines import Connected, Work
+from watchword.adapters.sqlalchemy.violations import translated
+from watchword.clock import Clock, utc_now
+from watchword.concurrency import Backoff, call
+from watchword.errors import (
+    ConfigurationError,
+    MigrationFailed,
+    StorageUnavailable,
+)
+from watchword.migrations.aims import Aim, Migrated, OnProgress, Progress
+from watchword.migrations.calls import Step, steps_of
+from watchword.migrations.history import History
+from watchword.migrations.live import read_live
+from watchword.migrations.plan import Plan
+from watchword.migrations.refusals import refusals_told, said
+from watchword.migrations.state import State, empty_rows, examine
+from watchword.migrations.statements import (
+    Statement,
+    run_steps,
+    statements_of,
+    tidying,
+)
+from watchword.schema import Schema
+from watchword.schema.snapshot import Snapshot
+
+__all__ = ["Migrator"]
+
+T = TypeVar("T")
+
+# How long a statement waits for a lock before it lets those behind it pass, and how many
+# seconds it is tried again. MariaDB and MySQL know no fraction of a second.
+_LOCK_WAIT: Final = "500ms"
+_PATIENCE: Final = 600
+_SERVER_SETTINGS: Final = {
+    "postgresql": ("SET statement_timeout = 0",),
+    "mysql": ("SET SESSION lock_wait_timeout = 1",),
+    "mariadb": ("SET SESSION lock_wait_timeout = 1",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What was decided and written down, and is now to be done."""
+
+    number: int
+    plan: Plan
+    state: State
+    back_to: int | None
+
+    def statements(self, connection: Connection) -> list[Statement]:
+        """Return what is to be sent, where each statement is committed by itself."""
+        plan, dialect = self.plan, connection.dialect
+        recorded = self.state.recorded or plan.after
+        return [
+            *tidying(self.state.live.left_over, plan.after, recorded, dialect),
+            *statements_of(plan.changes, plan.after, dialect),
+        ]
+
+    @property
+    def migrated(self) -> Migrated:
+        version = self.number if self.back_to is None else self.back_to
+        changes = tuple(f"{it.sign} {it}" for it in self.plan.changes)
+        return Migrated(version=version, changes=changes, kept=self.plan.kept)
+
+
+class Migrator:
+    """Changes the tables of one database to what a schema wants.
+
+    Every run looks at what is there and does what is missing. So it does not matter where an
+    earlier one was killed: the next one goes on from there.
+
+    Args:
+        adapter: Of the database.
+        schema: That is wanted.
+        clock: Tells when versions were made.
+    """
+
+    def __init__(
+        self, adapter: SQLAlchemyAdapter, schema: Schema, *, clock: Clock = utc_now
+    ) -> None:
+        self._adapter = adapter
+        self._wanted = Snapshot.of(schema)
+        self._history = History(schema.naming)
+        self._clock = clock
+
+    async def state(self) -> State:
+        """Return how far the database is; writes nothing."""
+        async with self._connected() as held:
+            return await held.call(lambda it: examine(it, self._history, self._wanted))
+
+    async def present(self, recorded: Snapshot | None = None) -> Snapshot:
+        """Return the tables that are wanted, or were recorded, as they are."""
+        async with self._connected() as held:
+            live = await held.call(lambda it: read_live(it, self._wanted, recorded))
+        return live.snapshot
+
+    async def plan(self, aim: Aim) -> Plan:
+        """Return what `run` would do; writes nothing.
+
+        Raises:
+            ConfigurationError: As `run` does; but for rows that lack a value.
+        """
+
+        def look(connection: Connection) -> Plan:
+            return self._examined(connection, aim).plan(aim)
+
+        async with self._connected() as held:
+            return await held.call(look)
+
+    async def statements(self, aim: Aim) -> list[str]:
+        """Return the SQL that `run` would send to this database; writes nothing."""
+        async with self._connected() as held:
+            return await held.call(lambda connection: self._sql(connection, aim))
+
+    async def run(self, aim: Aim, *, on_progress: OnProgress | None = None) -> Migrated:
+        """Do what is missing, while others may be at work.
+
+        Raises:
+            ConfigurationError: It cannot be done, and nothing was: the database is newer than
+                the code, rows lack a value, or a type cannot be converted.
+            MigrationFailed: The database refused a step; the next run goes on from there.
+            StorageUnavailable: The database cannot be reached, or another process does not
+                come to an end.
+        """
+        async with self._connected() as held:
+            if await held.call(lambda it: it.dialect.name) == "sqlite":
+                with refusals_told(None):
+                    return await self._patiently(
+                        held, lambda it: self._in_one_transaction(it, aim)
+                    )
+            await held.call(_set_up)
+            async with _locked(held):
+                job = await held.call(lambda it: self._prepared(it, aim))
+                if isinstance(job, _Job):
+                    await self._carry_out(held, job, on_progress)
+                    return job.migrated
+                return job
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connected]:
+        with translated(self._adapter.tables, "schema"):
+            async with self._adapter.connected() as held:
+                yield held
+
+    # --- deciding ------------------------------------------------------------------------
+
+    def _examined(self, connection: Connection, aim: Aim) -> State:
+        return examine(connection, self._history, self._wanted, to=aim.to)
+
+    def _prepared(self, connection: Connection, aim: Aim) -> _Job | Migrated:
+        """Decide what is to be done and write that down; or tell that nothing is."""
+        state = self._examined(connection, aim)
+        plan = state.plan(aim)
+        _refuse([*plan.conflicts, *empty_rows(connection, plan)])
+        is_back = state.version == aim.to and not state.pending
+        is_there = state.is_recorded if aim.to is None else is_back
+        if not plan.changes and is_there:
+            return Migrated(version=state.version)
+        self._history.make(connection)
+        number = self._history.begin(
+            connection,
+            plan.after,
+            fingerprint=state.wanted.fingerprint,
+            renames=state.renames(aim),
+            at=self._clock(),
+        )
+        return _Job(number=number, plan=plan, state=state, back_to=aim.to)
+
+    def _finish(self, connection: Connection, job: _Job) -> None:
+        if job.back_to is None:
+            self._history.finish(connection, job.number, self._clock())
+        elif job.back_to == 0:
+            self._history.table.drop(connection)
+        else:
+            self._history.go_back(connection, job.back_to)
+
+    # --- one statement after the other ----------------------------------------------------
+
+    async def _carry_out(self, held: Connected, job: _Job, on_progress: OnProgress | None) -> None:
+        statements = await held.call(job.statements)
+        for number, statement in enumerate(statements, start=1):
+            doing = said(statement.change)
+            progress = Progress(step=number, steps=len(statements), doing=doing)
+            await self._do(held, statement, progress, on_progress)
+        await held.call(lambda connection: self._finish(connection, job))
+
+    async def _do(
+        self,
+        held: Connected,
+        statement: Statement,
+        progress: Progress,
+        on_progress: OnProgress | None,
+    ) -> None:
+        rows = 0
+        while True:
+            if on_progress is not None:
+                await call(on_progress, replace(progress, rows=rows))
+            changed = await self._sent(held, statement)
+            rows += changed
+            if not statement.repeats or not changed:
+                return
+
+    async def _sent(self, held: Connected, statement: Statement) -> int:
+        """Run a statement, and return how many rows it changed."""
+        with refusals_told(statement):
+            return await self._patiently(held, lambda it: _executed(it, statement))
+
+    async def _patiently(self, held: Connected, work: Work[T]) -> T:
+        """Do work; who does not get a lock soon lets others pass and tries again."""
+        give_up_at = monotonic() + _PATIENCE
+        backoff = Backoff(first=0.1, longest=2)
+        while True:
+            try:
+                with translated(self._adapter.tables, "schema"):
+                    return await held.call(work)
+            except StorageUnavailable as error:
+                if not error.retryable or monotonic() > give_up_at:
+                    raise
+            await backoff.pause()
+
+    # --- SQLite: all of it in one transaction ----------------------------------------------
+
+    def _in_one_transaction(self, connection: Connection, aim: Aim) -> Migrated:
+        with _without_foreign_keys(connection), _transaction(connection):
+            job = self._prepared(connection, aim)
+            if isinstance(job, Migrated):
+                return job
+            run_steps(connection, self._steps(job.plan), job.plan.after)
+            _check_references(connection, job.plan.after)
+            self._finish(connection, job)
+            return job.migrated
+
+    def _steps(self, plan: Plan) -> list[Step]:
+        return steps_of(plan.changes, schema=plan.after.schema, tables=plan.after.tables)
+
+    def _sql(self, connection: Connection, aim: Aim) -> list[str]:
+        plan = self._examined(connection, aim).plan(aim)
+        _refuse(plan.conflicts)
+        if connection.dialect.name != "sqlite":
+            steps = statements_of(plan.changes, plan.after, connection.dialect)
+            return [_readable(it) for it in steps]
+        # Tried out and undone: making a table anew depends on what is there.
+        with _without_foreign_keys(connection):
+            begin(connection)
+            try:
+                with _heard(connection) as heard:
+                    run_steps(connection, self._steps(plan), plan.after)
+            finally:
+                roll_back(connection)
+        return heard
+
+
+def _refuse(conflicts: Sequence[str]) -> None:
+    if conflicts:
+        raise ConfigurationError(
+            "The tables cannot be changed to what is wanted; nothing was done.",
+            hint="\n".join(conflicts),
+        )
+
+
+def _readable(statement: Statement) -> str:
+    sql = statement.sql.replace("%%", "%")
+    return f"{sql}  -- until no row is left" if statement.repeats else sql
+
+
+@asynccontextmanager
+async def _locked(held: Connected) -> AsyncIterator[None]:
+    """Let nobody else change the tables meanwhile; who waits for that can be cancelled.
+
+    Raises:
+        StorageUnavailable: Another process does not come to an end.
+    """
+    give_up_at = monotonic() + SCHEMA_PATIENCE
+    backoff = Backoff(first=0.05, longest=0.2)
+    while not await held.call(try_schema_lock):
+        if monotonic() > give_up_at:
+            raise StorageUnavailable("Another process is changing the schema.", retryable=True)
+        await backoff.pause()
+    yield
+    # After an error the end of the connection gives it back: what broke may be just that.
+    await held.call(release_schema_lock)
+
+
+def _set_up(connection: Connection) -> None:
+    for sql in _SERVER_SETTINGS.get(connection.dialect.name, ()):
+        connection.exec_driver_sql(sql)
+
+
+def _executed(connection: Connection, statement: Statement) -> int:
+    if connection.dialect.name == "postgresql":
+        wait = "0" if statement.is_patient else _LOCK_WAIT
+        connection.exec_driver_sql(f"SET lock_timeout = '{wait}'")
+    try:
+        result = connection.exec_driver_sql(statement.sql)
+    except DBAPIError as error:
+        if statement.undo is not None and not error.connection_invalidated:
+            # If that is refused as well, the next run does it.
+            with suppress(DBAPIError):
+                _executed(connection, statement.undo)
+        raise
+    return max(result.rowcount, 0) if statement.repeats else 0
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    begin(connection)
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Let a table be made anew: to drop the old one would delete what points at its rows."""
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+
+
+def _check_references(connection: Connection, made: Snapshot) -> None:
+    for table in made.tables:
+        quoted = connection.dialect.identifier_preparer.quote(table)
+        broken = connection.execute(text(f"PRAGMA foreign_key_check({quoted})")).all()
+        if broken:
+            raise MigrationFailed(
+                f"{len(broken):,} rows of {table} point at rows that do not exist.",
+                hint=f"Nothing was changed. `PRAGMA foreign_key_check({table})` lists them.",
+            )
+
+
+@contextmanager
+def _heard(connection: Connection) -> Iterator[list[str]]:
+    """Take down what changes something."""
+    heard: list[str] = []
+
+    def hear(_c: Any, _cursor: Any, sql: str, *_rest: Any) -> None:
+        if not sql.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+            heard.append(sql.strip())
+
+    event.listen(connection, "before_cursor_execute", hear)
+    try:
+        yield heard
+    finally:
+        event.remove(connection, "before_cursor_execute", hear)

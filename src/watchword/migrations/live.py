@@ -1,0 +1,266 @@
+"""What is in a database: the tables of ours that are there, in a snapshot's terms."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Dialect, inspect, text
+from sqlalchemy.types import String
+
+from watchword.adapters.sqlalchemy.dialects import text_collation
+from watchword.migrations.columns import type_of
+from watchword.migrations.defaults import stored_default, texts_of_defaults
+from watchword.schema.snapshot import (
+    ColumnState,
+    Key,
+    Reference,
+    Snapshot,
+    StoredDefault,
+    TableState,
+)
+
+__all__ = ["LeftOver", "Live", "read_live"]
+
+_MYSQL: Final = frozenset({"mysql", "mariadb"})
+# Equality under these is equality of bytes; they differ in nothing that is asked for.
+_EXACT_ON_POSTGRESQL: Final = frozenset({None, "C", "POSIX", "default", "ucs_basic"})
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOver:
+    """An index or a constraint that was begun and not finished."""
+
+    table: str
+    name: str
+    is_index: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What is there.
+
+    Args:
+        snapshot: The tables of ours.
+        left_over: What was begun by somebody who did not come to the end.
+    """
+
+    snapshot: Snapshot
+    left_over: tuple[LeftOver, ...] = ()
+
+
+def read_live(connection: Connection, wanted: Snapshot, recorded: Snapshot | None = None) -> Live:
+    """Return the tables that are wanted, or were recorded, as they are.
+
+    A column's type is that of the schema where the database has the same.
+    """
+    known = [*wanted.tables.values(), *(recorded or Snapshot()).tables.values()]
+    names = sorted({it.name for it in known})
+    left_over = _left_over(connection, wanted.schema, names)
+    unfinished = frozenset(it.name for it in left_over)
+    parts = _Parts.read(connection, wanted.schema, names)
+    tables = [
+        parts.table(name, _columns_of(known, name), connection.dialect, unfinished)
+        for name in names
+        if name in parts.columns
+    ]
+    return Live(Snapshot(schema=wanted.schema).with_tables(tables), left_over)
+
+
+def _columns_of(known: Iterable[TableState], name: str) -> Mapping[str, ColumnState]:
+    """Return what is known of a table's columns; what is wanted before what was."""
+    columns: dict[str, ColumnState] = {}
+    for table in known:
+        if table.name == name:
+            columns = {**table.columns, **columns}
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the database tells of several tables, by their names."""
+
+    columns: Mapping[str, list[Any]]
+    uniques: Mapping[str, list[Any]]
+    indexes: Mapping[str, list[Any]]
+    references: Mapping[str, list[Any]]
+
+    @classmethod
+    def read(cls, connection: Connection, schema: str | None, names: list[str]) -> "_Parts":
+        inspector = inspect(connection)
+        there = sorted(set(names) & set(inspector.get_table_names(schema=schema)))
+        asked: Any = {"schema": schema, "filter_names": there}
+        if not there:
+            return cls({}, {}, {}, {})
+        columns, uniques, indexes, references = (
+            {name: [*some] for (_, name), some in told.items() if name is not None}
+            for told in (
+                inspector.get_multi_columns(**asked),
+                inspector.get_multi_unique_constraints(**asked),
+                inspector.get_multi_indexes(**asked),
+                inspector.get_multi_foreign_keys(**asked),
+            )
+        )
+        told_better = texts_of_defaults(connection, schema, there)
+        for table, column in ((table, it) for table, some in columns.items() for it in some):
+            column["default"] = told_better.get((table, column["name"]), column["default"])
+        return cls(columns, uniques, indexes, references)
+
+    def table(
+        self,
+        name: str,
+        known: Mapping[str, ColumnState],
+        dialect: Dialect,
+        unfinished: frozenset[str],
+    ) -> TableState:
+        columns = [_column(it, known.get(it["name"]), dialect) for it in self.columns[name]]
+        indexes = [it for it in self.indexes.get(name, ()) if it["name"] not in unfinished]
+        references = self.references.get(name, ())
+        return TableState(
+            name=name,
+            columns={it.name: it for it in columns},
+            uniques=_uniques(self.uniques.get(name, ()), indexes),
+            indexes=tuple(_key(it) for it in indexes if not it["unique"] and _is_plain(it)),
+            references=tuple(
+                _reference(it, dialect)
+                for it in references
+                if it["name"] not in unfinished and len(it["constrained_columns"]) == 1
+            ),
+        )
+
+
+# --- columns ---------------------------------------------------------------------------------
+
+
+def _column(told: Mapping[str, Any], known: ColumnState | None, dialect: Dialect) -> ColumnState:
+    """Return a column in the terms of what is known of it."""
+    guide = known or ColumnState(name=told["name"], type="text")
+    kind = _canonical(told["type"].compile(dialect), dialect)
+    return ColumnState(
+        name=told["name"],
+        nullable=bool(told["nullable"]),
+        comment=told.get("comment"),
+        field=guide.field,
+        owner=guide.owner,
+        generated=guide.generated,
+        borrowed=guide.borrowed,
+        default=None if guide.generated else _default(told["default"], guide, dialect),
+        collation=_odd_collation(told["type"], guide, dialect),
+        **_typed(kind, guide, dialect),
+    )
+
+
+def _default(told: str | None, guide: ColumnState, dialect: Dialect) -> StoredDefault:
+    return stored_default(told, guide, escapes=dialect.name in _MYSQL)
+
+
+def _typed(kind: str, guide: ColumnState, dialect: Dialect) -> dict[str, Any]:
+    """Tell a type's name in the schema, its length, or that it has none."""
+    if kind == _canonical(type_of(guide).compile(dialect), dialect):
+        return {"type": guide.type, "length": guide.length, "raw": guide.raw}
+    found = re.fullmatch(r"VARCHAR\((\d+)\)", kind)
+    if found:
+        return {"type": "string", "length": int(found[1])}
+    known = {"TEXT": "text", "LONGTEXT": "text", "INTEGER": "integer", "BIGINT": "bigint"}
+    if kind in known:
+        return {"type": known[kind]}
+    return {"type": guide.type, "raw": kind.lower()}
+
+
+def _canonical(kind: str, dialect: Dialect) -> str:
+    """Return a type's name such that what a database takes for one has one."""
+    kind = re.sub(r" (CHARACTER SET|COLLATE) \S+", "", kind.upper())
+    if dialect.name == "sqlite":
+        return _affinity(kind)
+    if dialect.name == "postgresql":
+        return "TEXT" if kind == "VARCHAR" else kind
+    kind = re.sub(r"\b(INTEGER|BIGINT)\(\d+\)", r"\1", kind)
+    if kind == "JSON" and getattr(dialect, "is_mariadb", False):
+        return "LONGTEXT"
+    return "TINYINT(1)" if kind in {"BOOL", "BOOLEAN"} else kind
+
+
+def _affinity(kind: str) -> str:
+    """Return what SQLite makes of a type's name (https://www.sqlite.org/datatype3.html, 3.1)."""
+    for words, affinity in (
+        (("INT",), "INTEGER"),
+        (("CHAR", "CLOB", "TEXT"), "TEXT"),
+        (("BLOB",), "BLOB"),
+        (("REAL", "FLOA", "DOUB"), "REAL"),
+    ):
+        if any(word in kind for word in words):
+            return affinity
+    return "NUMERIC"
+
+
+def _odd_collation(kind: Any, guide: ColumnState, dialect: Dialect) -> str | None:
+    """Return a collation under which text does not compare byte for byte."""
+    if guide.type not in {"string", "text"} or not isinstance(kind, String) or guide.borrowed:
+        return None
+    if dialect.name == "postgresql":
+        return None if kind.collation in _EXACT_ON_POSTGRESQL else kind.collation
+    if dialect.name in _MYSQL and kind.collation != text_collation(dialect):
+        return kind.collation or "by default"
+    return None
+
+
+# --- keys and references ---------------------------------------------------------------------
+
+
+def _uniques(constraints: Iterable[Any], indexes: Iterable[Any]) -> tuple[Key, ...]:
+    """Return unique constraints, and unique indexes that do the same."""
+    named = [*constraints, *(it for it in indexes if it["unique"] and _is_plain(it))]
+    keys = {it["name"] or str(it["column_names"]): _key(it) for it in named}
+    return tuple(keys.values())
+
+
+def _key(told: Mapping[str, Any]) -> Key:
+    return Key(told["name"] or "", tuple(told["column_names"]))
+
+
+def _is_plain(told: Mapping[str, Any]) -> bool:
+    """Tell whether an index is of whole columns, and of all rows."""
+    options = told.get("dialect_options", {})
+    partial = any(key.endswith(("_where", "_length")) for key, it in options.items() if it)
+    return None not in told["column_names"] and not told.get("expressions") and not partial
+
+
+def _reference(told: Mapping[str, Any], dialect: Dialect) -> Reference:
+    # MariaDB and MySQL tell nothing where nothing may be deleted.
+    usual: Any = "restrict" if dialect.name in _MYSQL else "no action"
+    on_delete: Any = told["options"].get("ondelete", usual).lower()
+    return Reference(
+        told["name"] or "",
+        told["constrained_columns"][0],
+        told["referred_table"],
+        told["referred_columns"][0],
+        usual if on_delete == "no action" else on_delete,
+    )
+
+
+# --- what was begun --------------------------------------------------------------------------
+
+_UNFINISHED: Final = text(
+    """
+    SELECT t.relname, c.relname, true
+    FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+    WHERE NOT i.indisvalid
+      AND t.relnamespace = to_regnamespace(:schema) AND t.relname = ANY(:names)
+    UNION ALL
+    SELECT t.relname, o.conname, false
+    FROM pg_constraint o JOIN pg_class t ON t.oid = o.conrelid
+    WHERE (NOT o.convalidated OR o.contype = 'c' AND o.conname LIKE 'watchword\\_%\\_not\\_null')
+      AND t.relnamespace = to_regnamespace(:schema) AND t.relname = ANY(:names)
+    """
+)
+
+
+def _left_over(
+    connection: Connection, schema: str | None, names: list[str]
+) -> tuple[LeftOver, ...]:
+    """Find what only PostgreSQL can leave behind: elsewhere a statement is done or undone."""
+    if connection.dialect.name != "postgresql":
+        return ()
+    given = {"schema": schema or inspect(connection).default_schema_name, "names": names}
+    return tuple(LeftOver(*row) for row in connection.execute(_UNFINISHED, given))

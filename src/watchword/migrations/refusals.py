@@ -1,0 +1,51 @@
+"""What a database refuses, in a sentence: the step, its own words, and what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from watchword.errors import MigrationFailed, StorageError, StorageUnavailable
+from watchword.migrations.changes import Change
+from watchword.migrations.statements import Statement
+
+__all__ = ["refusals_told", "said"]
+
+
+def said(change: Change | None) -> str:
+    """Return what is done, in words."""
+    return "remove what was begun" if change is None else f"{change.sign} {change}"
+
+
+@contextmanager
+def refusals_told(statement: Statement | None) -> Iterator[None]:
+    """Tell what the database refused; without a statement everything was one transaction.
+
+    Raises:
+        MigrationFailed: It refused something.
+    """
+    try:
+        yield
+    except (StorageUnavailable, MigrationFailed):
+        raise
+    except StorageError as error:
+        if statement is None:
+            hint = "Nothing was changed. Mend what is in the way and run it again."
+            raise MigrationFailed(_words(error), hint=hint) from error
+        raise MigrationFailed(
+            f"{said(statement.change)}: {_words(error)}",
+            hint=f"The statement was: {statement.sql[:300]}\nWhat was done before stays done. "
+            "Mend what is in the way and run it again: it goes on from there.",
+        ) from error
+
+
+def _words(error: StorageError) -> str:
+    """Return the database's own words, without what drivers put around them."""
+    cause: Any = error.__cause__
+    told: Any = getattr(cause, "orig", cause) or error
+    arguments: tuple[Any, ...] = getattr(told, "args", ())
+    is_numbered = len(arguments) > 1 and isinstance(arguments[0], int)
+    words = re.sub(r"\A<class '[^']*'>: ", "", str(arguments[1] if is_numbered else told))
+    # SQLite's tables are made anew under another name.
+    lines = words.replace("_alembic_tmp_", "").strip().splitlines()
+    return lines[0] if lines else str(error)

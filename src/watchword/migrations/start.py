@@ -1,0 +1,80 @@
+"""What an application does with its tables when it starts: look, and make them the first time."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from watchword.engine.findings import Finding
+from watchword.engine.options import SchemaCheck
+from watchword.errors import ConfigurationError
+from watchword.schema import Schema
+from watchword.storage.contract import Adapter
+
+if TYPE_CHECKING:
+    from watchword.migrations.check import Look
+
+__all__ = ["check_tables", "start_tables"]
+
+_log = logging.getLogger("watchword")
+
+
+async def check_tables(adapter: Adapter[Any], schema: Schema) -> list[Finding]:
+    """Return what is not as it should be; nothing where there are no tables, as in memory.
+
+    Raises:
+        StorageUnavailable: The database cannot be reached.
+    """
+    look = await _look(adapter, schema)
+    return [] if look is None else list(look.findings)
+
+
+async def start_tables(
+    adapter: Adapter[Any],
+    schema: Schema,
+    check: SchemaCheck,
+    *,
+    create: Callable[[], Awaitable[None]],
+) -> None:
+    """Do at the start of an application what `Options.schema_check` says.
+
+    Args:
+        adapter: Of the database.
+        schema: That is wanted.
+        check: What to do.
+        create: Makes the tables that are missing.
+
+    Raises:
+        ConfigurationError: The check is for errors, and there are some.
+        StorageUnavailable: The database cannot be reached.
+    """
+    look = None if check == "off" else await _look(adapter, schema)
+    if look is None:
+        # Nobody can look, or wants to: tables are made as they always were.
+        if check != "error":
+            await create()
+        return
+    if check == "warn" and look.is_empty:
+        await create()
+        look = await _look(adapter, schema) or look
+    errors = [it for it in look.findings if it.level == "error"]
+    if check == "error" and errors:
+        raise _refusal(errors)
+    for it in look.findings:
+        _log.warning("%s %s; to mend it: %s", it.code.name, it.message, it.mend)
+
+
+async def _look(adapter: Adapter[Any], schema: Schema) -> "Look | None":
+    if not hasattr(adapter, "connected"):
+        return None
+    # Imported when asked for: whoever uses another backend does not have it installed.
+    look: Look = await import_module("watchword.migrations.check").look_at(adapter, schema)
+    return look
+
+
+def _refusal(errors: Sequence[Finding]) -> ConfigurationError:
+    listed = "".join(f"\n  - {it.code.name} {it.message}" for it in errors)
+    mends = dict.fromkeys(it.mend for it in errors)
+    return ConfigurationError(
+        f"The database is not as the schema wants it:{listed}", hint="\n".join(mends)
+    )

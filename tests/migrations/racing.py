@@ -1,0 +1,133 @@
+"""Lets processes change the tables of one database at once, and tells what came of it.
+
+    python racing.py URL RACE ROUNDS
+
+Prints a line of JSON for each round: what each process did, and what is not as it should be.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+
+from killing import die_at
+from sqlalchemy import make_url
+from stages import PLAIN, SCENARIOS, Place, Scenario
+
+from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
+from watchword.concurrency import run_blocking
+from watchword.errors import ConfigurationError
+from watchword.migrations import Aim
+from watchword.migrations.apply import Migrator
+
+ASYNC = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "mysql": "mysql+aiomysql",
+}
+# Wherever it is then: waiting for the lock, or in the middle of the work.
+DIES_AT = 40
+
+
+@dataclass(frozen=True)
+class Race:
+    """What the processes do, by their numbers in turn."""
+
+    scenario: Scenario
+    does: tuple[str, ...]
+    processes: int = 8
+
+
+RACES = {
+    "create": Race(SCENARIOS["create"], ("migrate", "migrate on a loop")),
+    "add": Race(SCENARIOS["add"], ("migrate", "migrate on a loop")),
+    "create beside tables": Race(SCENARIOS["create"], ("migrate", "create tables")),
+    "add beside tables": Race(SCENARIOS["add"], ("migrate", "create tables")),
+    "some die": Race(SCENARIOS["add"], ("migrate", "die", "die", "migrate on a loop")),
+    "old and new": Race(SCENARIOS["add"], ("migrate", "migrate old code")),
+}
+
+
+def main() -> None:
+    """Run the rounds."""
+    url, name, rounds = sys.argv[1:]
+    place, race = Place(url), RACES[name]
+    for _ in range(int(rounds)):
+        place.prepare(race.scenario)
+        before = place.rows()
+        told = run_at_once([lambda it=it: do(url, race, it) for it in range(race.processes)])
+        try:
+            flaws = place.flaws(race.scenario, before)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is to be told
+            flaws = [f"{type(error).__name__}: {error}"]
+        sys.stdout.write(json.dumps({"did": told, "flaws": flaws}) + "\n")
+
+
+def do(url: str, race: Race, number: int) -> str:
+    """Do what a process is there for, and tell whether there was something to do."""
+    what = race.does[number % len(race.does)]
+    schema = PLAIN if what == "migrate old code" else race.scenario.schema
+    if what == "die":
+        die_at(DIES_AT + number)
+    if what == "migrate on a loop":
+        backend = make_url(url)
+        backend = backend.set(drivername=ASYNC[backend.get_backend_name()])
+        return asyncio.run(work(backend, schema, what))
+    return run_blocking(work(make_url(url), schema, what))
+
+
+async def work(url, schema, what: str) -> str:
+    """Migrate, or make the tables."""
+    adapter = SQLAlchemyAdapter(url)
+    adapter.bind(schema)
+    try:
+        if what == "create tables":
+            await adapter.create_schema(schema)
+            return "tables"
+        migrated = await Migrator(adapter, schema).run(Aim())
+    except ConfigurationError as error:
+        if "newer than the code" in str(error):
+            return "refused"
+        raise
+    finally:
+        await adapter.close()
+    return "done" if migrated.changes else "found"
+
+
+def run_at_once(works) -> list[str]:
+    """Run each in a process of its own, all from one moment on, and return what they told."""
+    start, go = os.pipe()
+    children = [begin(work, start, go) for work in works]
+    os.close(start)
+    os.close(go)  # every process waits for this
+    told = []
+    for pid, answer in children:
+        with os.fdopen(answer) as pipe:
+            told.append(pipe.read())
+        if os.waitpid(pid, 0)[1]:
+            told[-1] += " and died"
+    return told
+
+
+def begin(work, start: int, go: int) -> tuple[int, int]:
+    """Fork a process that waits for the start, works, and writes what came of it."""
+    answer, write = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(write)
+        return pid, answer
+    signal.alarm(90)
+    os.close(go)
+    os.read(start, 1)
+    try:
+        os.write(write, work().encode())
+    except BaseException:  # noqa: BLE001 - it is told, and the process ends here
+        os.write(write, traceback.format_exc().encode()[-3000:])
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
