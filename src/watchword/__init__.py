@@ -22,10 +22,14 @@ from watchword.errors import (
     APIError,
     ConfigurationError,
     CoreError,
+    MigrationFailed,
+    MigrationRefused,
     StorageError,
+    StorageUnavailable,
     WatchwordError,
 )
 from watchword.http.messages import Request, Response
+from watchword.migrations import Migrated
 from watchword.schema import Field, Naming
 from watchword.storage.entities import Identity, Session, User
 from watchword.storage.hooks import DatabaseHook
@@ -48,6 +52,9 @@ __all__ = [
     "Finding",
     "Identity",
     "Mail",
+    "Migrated",
+    "MigrationFailed",
+    "MigrationRefused",
     "Naming",
     "Plugin",
     "Purged",
@@ -59,6 +66,7 @@ __all__ = [
     "Session",
     "SessionOptions",
     "StorageError",
+    "StorageUnavailable",
     "User",
     "UserCallback",
     "UserOptions",

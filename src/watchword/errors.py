@@ -12,6 +12,7 @@ __all__ = [
     "FieldTooLong",
     "InvalidValue",
     "MigrationFailed",
+    "MigrationRefused",
     "OperationRefused",
     "Overloaded",
     "ReferenceViolation",
@@ -41,6 +42,10 @@ class ConfigurationError(WatchwordError):
         super().__init__(f"{message}\n  hint: {hint}")
         self.message = message
         self.hint = hint
+
+
+class MigrationRefused(ConfigurationError):
+    """The tables cannot be changed to what is wanted, and nothing was done."""
 
 
 class Overloaded(WatchwordError):

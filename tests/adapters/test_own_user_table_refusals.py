@@ -120,6 +120,34 @@ def test_the_hint_names_both_cures(new_auth):
     assert "additional_fields" in refusal.value.hint
 
 
+@pytest.mark.parametrize(
+    ("lacking", "example"),
+    [
+        (("name",), 'fields={"name": "…"}'),
+        (("name", "image"), 'fields={"name": "…", "image": "…"}'),
+    ],
+)
+def test_the_hint_names_what_is_missing(new_auth, lacking, example):
+    """So that it can be copied, and the names be filled in."""
+    table = people(**dict.fromkeys(lacking))
+
+    with pytest.raises(ConfigurationError) as refusal:
+        new_auth(SQLAlchemyAdapter("sqlite://", user_model=table))
+
+    assert f"say which they are: {example}. " in refusal.value.hint
+
+
+def test_the_hint_leaves_out_what_would_mend_nothing(new_auth):
+    """Every field has its column, so none is to be named."""
+    table = people(email=Column("email", Integer, nullable=False))
+
+    with pytest.raises(ConfigurationError) as refusal:
+        new_auth(SQLAlchemyAdapter("sqlite://", user_model=table))
+
+    assert refusal.value.hint.startswith("Change the columns")
+    assert "fields={" not in refusal.value.hint
+
+
 @pytest.mark.parametrize("model", [5, str, "people", MetaData()])
 def test_what_is_no_table(model):
     """A class that is mapped to none, or no class at all."""

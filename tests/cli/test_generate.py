@@ -235,7 +235,7 @@ def test_a_conflict_is_told_and_nothing_written(shop):
     assert "No revision can do this; nothing was written." in result.stderr
     assert "watchword_users.plan (the application) is string(20)" in result.stderr
     assert "watchword_users.tier (the application) is required" in result.stderr
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert len(shop.files) == 1
 
 
@@ -323,3 +323,23 @@ def test_no_application_is_told(shop):
 
     assert "No application is named." in result.stderr
     assert result.exit_code == 2
+
+
+def test_tables_that_are_there_are_a_beginning(shop, tmp_path):
+    """A first revision that changes nothing carries the state that later ones start from."""
+    made = CliRunner(catch_exceptions=False).invoke(
+        watchword,
+        ["migrate", "--app", "shop:auth", "--database-url", f"sqlite:///{tmp_path}/x.db"],
+    )
+    assert made.exit_code == 0
+
+    first = shop.generate("--database-url", f"sqlite:///{tmp_path}/x.db")
+    second = shop.generate()
+    shop.write(plugins="Username()")
+    third = shop.generate()
+
+    assert "Wrote alembic/versions/" in first.stdout
+    assert "start_from_what_is_there.py" in first.stdout
+    assert second.stdout.startswith("Nothing to do")
+    assert "+ column watchword_users.username" in third.stdout
+    assert "table" not in third.stdout

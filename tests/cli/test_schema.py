@@ -315,6 +315,21 @@ def test_a_table_of_the_application_is_not_made():
 # --- files and mistakes --------------------------------------------------------------------
 
 
+# Files that people have, in the formats that the command writes.
+ALIKE: Final = {
+    "diagram.mmd": "erDiagram\n    CUSTOMER ||--o{ ORDER : places\n",
+    "diagram with a title.mmd": "%% Orders, beside the Watchword schema\nerDiagram\n",
+    "settings.json": '{\n  "format": 1,\n  "theme": "dark"\n}\n',
+    "words.json": '{"format": "png", "core": "apple", "tables": []}\n',
+    "switch.json": '{"format": true, "core": 1, "tables": []}\n',
+    "list.json": '["format", "core", "tables"]\n',
+    "broken.json": '{"format": 1, "core": 1, "tables": [',
+    "picture.svg": '<svg viewBox="0 0 9 9"><g class="watchword-schema"/></svg>\n',
+    "notes.txt": "The schema has to be looked at again.\n",
+    "dump.sql": "-- Not from us\n-- The tables of Watchword for an empty database\n",
+}
+
+
 class TestFiles:
     """What is written is said, and nothing of anybody else's is lost."""
 
@@ -322,7 +337,7 @@ class TestFiles:
         ("name", "sign"),
         [
             ("schema.svg", "<svg "),
-            ("schema.mmd", "erDiagram"),
+            ("schema.mmd", "%% Watchword schema\nerDiagram\n"),
             ("schema.sql", "-- The tables of Watchword for an empty postgresql database."),
             ("schema.json", "{"),
             ("schema.txt", "The schema has 4 tables"),
@@ -342,7 +357,7 @@ class TestFiles:
         """Who names both knows why."""
         run(*APP, "--output", "schema.txt", "--format", "mermaid")
 
-        assert (here / "schema.txt").read_text(encoding="utf-8").startswith("erDiagram")
+        assert "\nerDiagram\n" in (here / "schema.txt").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize("form", ["table", "sql", "json", "mermaid", "svg"])
     def test_an_older_one_is_replaced(self, shop, here, form):
@@ -350,10 +365,12 @@ class TestFiles:
         options = ("--format", form, "--output", "it")
         run(*APP, *options)
         written = (here / "it").read_text(encoding="utf-8")
-        (here / "it").write_text(written[:-10], encoding="utf-8")
+        older = written.replace("email", "mail")
+        (here / "it").write_text(older, encoding="utf-8")
 
         result = run(*APP, *options)
 
+        assert older != written
         assert result.stdout.startswith("Replaced it\n")
         assert (here / "it").read_text(encoding="utf-8") == written
 
@@ -367,6 +384,18 @@ class TestFiles:
             "error  shop/auth.py is there already, and was not written by this command.\n"
         )
         assert (here / "shop" / "auth.py").read_text(encoding="utf-8") == SHOP
+
+    @pytest.mark.parametrize(("name", "theirs"), ALIKE.items(), ids=ALIKE)
+    def test_a_file_that_looks_like_one_of_ours_stays(self, shop, here, name, theirs):
+        """A diagram, a picture or a table that somebody drew by hand is not ours to replace."""
+        file = here / f"mine{Path(name).suffix}"
+        file.write_text(theirs, encoding="utf-8")
+
+        result = run(*APP, "--output", file.name)
+
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"error  {file.name} is there already, ")
+        assert file.read_text(encoding="utf-8") == theirs
 
     @pytest.mark.parametrize("name", ["nowhere/schema.svg", "shop"])
     def test_a_place_that_cannot_be_written(self, shop, name):

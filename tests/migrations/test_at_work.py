@@ -129,6 +129,7 @@ class TestCancelled:
         asking = ASKING[make_url(emptied).get_backend_name()]
 
         with _elsewhere(emptied) as other, schema_lock(other):
+            other.exec_driver_sql("SELECT 1")  # it is not the one that is asking
             task = asyncio.create_task(auth.migrate())
             async with asyncio.timeout(PATIENCE):
                 while not await asyncio.to_thread(execute, emptied, asking):

@@ -343,7 +343,7 @@ BROKEN: Final[dict[str, tuple[Code, str, dict[str, Any]]]] = {
             "sqlite": (
                 "watchword_users",
                 "CONSTRAINT uq_watchword_users_email UNIQUE (email)",
-                "CONSTRAINT spare CHECK (1)",
+                "CONSTRAINT spare UNIQUE (id, name)",
             ),
             "postgresql": ["ALTER TABLE watchword_users DROP CONSTRAINT uq_watchword_users_email"],
             "mysql": ["ALTER TABLE watchword_users DROP INDEX uq_watchword_users_email"],
@@ -359,7 +359,7 @@ BROKEN: Final[dict[str, tuple[Code, str, dict[str, Any]]]] = {
                     "CONSTRAINT fk_watchword_sessions_user_id FOREIGN KEY(user_id) "
                     "REFERENCES watchword_users (id) ON DELETE CASCADE"
                 ),
-                "CONSTRAINT spare CHECK (1)",
+                "CONSTRAINT spare UNIQUE (id, token)",
             ),
             "postgresql": [
                 "ALTER TABLE watchword_sessions DROP CONSTRAINT fk_watchword_sessions_user_id"

@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 from typing import Final
 
@@ -124,6 +124,32 @@ class TestTheOutline:
 
         assert column_of(schema, "user", "id").default == "counted"
 
+    def test_a_table_of_the_application(self):
+        """What new rows get from the database there is not ours to tell."""
+        models = {**EVERYTHING.models, "user": replace(EVERYTHING.models["user"], ours=False)}
+        schema = replace(EVERYTHING, models=models)
+
+        [table] = [it for it in outline(schema) if it.model == "user"]
+
+        assert table.owner == "the application"
+        told = {it.field: (it.default, it.owner) for it in table.columns}
+        assert told["email_verified"] == told["created_at"] == ("by Python", "core")
+        assert told["plan"] == ("by Python", "the application")
+        assert told["username"] == ("", "username")
+        assert column_of(schema, "session", "created_at").default == "now"
+
+    @pytest.mark.parametrize(
+        ("kind", "default"), [("bigint", "counted"), ("uuid", "by the database")]
+    )
+    def test_ids_that_a_table_of_the_application_makes(self, kind, default):
+        """Numbers are counted; anything else the database makes in its own way."""
+        schema = resolve_schema(CORE_MODELS, ids="bigint")
+        user = schema.models["user"]
+        fields = {**user.fields, "id": Field(kind, input=False, key=True, generated=True)}
+        models = {**schema.models, "user": replace(user, fields=fields, ours=False)}
+
+        assert column_of(replace(schema, models=models), "user", "id").default == default
+
     def test_a_reference(self):
         """It leads to a table and a column by their names in the database."""
         naming = Naming(schema="auth", case="camel", columns={"user.id": "key"})
@@ -162,8 +188,8 @@ RELATION: Final = re.compile(rf"    ({TEXT}) (?:\|\||\|o)--(?:o\{{|o\|) ({TEXT})
 
 def read(diagram: str) -> dict[str, list[str]]:
     """Read a diagram by the grammar of Mermaid's that it uses; entities to attributes."""
-    first, *lines = diagram.splitlines()
-    assert first == "erDiagram"
+    sign, first, *lines = diagram.splitlines()
+    assert (sign, first) == ("%% Watchword schema", "erDiagram")
     entities: dict[str, list[str]] = {}
     inside = None
     for line in lines:

@@ -1,7 +1,7 @@
 """What both kinds of instance have: an adapter, plugins and options, joined once."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, TypedDict, Unpack, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, Unpack, cast
 
 from watchword.adapters import Database, adapter_for, own_tables_of
 from watchword.clock import Clock, utc_now
@@ -19,8 +19,7 @@ from watchword.engine.settings import Settings
 from watchword.errors import ConfigurationError
 from watchword.http.cookies import CookieAttributes, CookieJar
 from watchword.http.messages import Request
-from watchword.migrations import Aim, Migrated, Renames, migrator_for
-from watchword.migrations import OnProgress as OnMigration
+from watchword.migrations import Aim, Migrated, OnMigration, migrator_for
 from watchword.migrations.start import start_tables
 from watchword.schema import (
     CORE_MODELS,
@@ -42,14 +41,6 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
 __all__ = ["Joined"]
-
-
-class Going(TypedDict):
-    """How far a migration goes."""
-
-    drop: bool
-    keep: bool
-    to: int | None
 
 
 class Joined(Generic[PublicUser]):
@@ -157,11 +148,9 @@ class Joined(Generic[PublicUser]):
             return cast("Identity[PublicUser] | None", found)
         return Identity(found.session, mapper(found.user))
 
-    async def _migrate(
-        self, renames: Mapping[str, str], on_progress: OnMigration | None, **aim: Unpack[Going]
-    ) -> Migrated:
+    async def _migrate(self, aim: Aim, on_progress: OnMigration | None) -> Migrated:
         migrator = migrator_for(self.adapter, self.schema, clock=self.instance.clock)
-        return await migrator.run(Aim(renames=Renames(renames), **aim), on_progress=on_progress)
+        return await migrator.run(aim, on_progress=on_progress)
 
     async def _create_tables(self) -> None:
         if isinstance(self.adapter, SchemaAdapter):

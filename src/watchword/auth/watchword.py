@@ -11,8 +11,7 @@ from watchword.engine.api import AsyncCalls
 from watchword.engine.findings import Finding
 from watchword.engine.purge import OnProgress, Purged, purge_expired
 from watchword.http.messages import Request, Response
-from watchword.migrations import Migrated
-from watchword.migrations import OnProgress as OnMigration
+from watchword.migrations import Aim, Migrated, OnMigration, Renames
 from watchword.migrations.start import check_tables
 from watchword.storage.entities import Identity, PublicUser
 
@@ -80,13 +79,14 @@ class Watchword(Joined[PublicUser]):
             on_progress: Hears of each statement, and of each batch of rows.
 
         Raises:
-            ConfigurationError: It cannot be done, and nothing was: the database is newer than
-                the code, rows lack a value, or a type cannot be converted.
+            MigrationRefused: It cannot be done, and nothing was: the database is newer than the
+                code, rows lack a value, or a type cannot be converted.
             MigrationFailed: The database refused a step; the next call goes on from there.
             StorageUnavailable: The database cannot be reached, or another process does not
                 come to an end.
         """
-        return await self._migrate(renames, on_progress, drop=drop, keep=keep, to=to)
+        aim = Aim(renames=Renames(renames), drop=drop, keep=keep, to=to)
+        return await self._migrate(aim, on_progress)
 
     async def purge_expired(
         self, *, batch_size: int = 1000, on_progress: OnProgress | None = None

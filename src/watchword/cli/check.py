@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import click
-from click.core import ParameterSource
 
-from watchword.cli.console import Colour, Unable, painted, reason_of, say
+from watchword.cli.console import Colour, Unable, counted, painted, reason_of, say
 from watchword.cli.loading import app_option, load_app
-from watchword.cli.running import database_option, place_of, run
+from watchword.cli.running import database_option, place_of, run, with_options
 from watchword.engine.configuration import check_configuration
 from watchword.engine.findings import Finding, Level
 from watchword.errors import StorageError
@@ -42,27 +41,10 @@ def check(
     place = place_of(name, database_url)
     with report.kept_if_unable():
         found = run(place.adapter, check_tables(place.adapter, place.schema))
-    report.add([replace(it, mend=_with_options(ctx, it.mend)) for it in found])
+    report.add([replace(it, mend=with_options(ctx, it.mend)) for it in found])
     report.say()
     if report.errors or (strict and report.findings):
         ctx.exit(1)
-
-
-def _with_options(ctx: click.Context, mend: str) -> str:
-    """Return a sentence whose commands are meant for the same place; no password is in it."""
-    app, url = (_typed(ctx, it) for it in ("name", "database_url"))
-    options = f"{f' --app {app}' if app else ''}{' --database-url …' if url else ''}"
-    for command in ("migrate", "generate"):
-        mend = mend.replace(f"`watchword {command}", f"`watchword {command}{options}")
-    return mend.replace(" --database-url … --database-url …", " --database-url …")
-
-
-def _typed(ctx: click.Context, parameter: str) -> str | None:
-    """Return an option that was typed in; those of the environment hold for the next command."""
-    if ctx.get_parameter_source(parameter) is not ParameterSource.COMMANDLINE:
-        return None
-    given: str | None = ctx.params[parameter]
-    return given
 
 
 # --- what is said ----------------------------------------------------------------------------
@@ -115,7 +97,7 @@ class _Report:
         if not self.findings:
             return "Nothing to mend."
         counts = ((self.errors, "error"), (self._count("warning"), "warning"))
-        told = ", ".join(_counted(number, noun) for number, noun in counts if number)
+        told = ", ".join(counted(number, noun) for number, noun in counts if number)
         return f"{told}. Each code is explained in docs/reference/checks."
 
     def _json(self) -> dict[str, object]:
@@ -140,7 +122,3 @@ def _say(finding: Finding) -> None:
     level = painted(finding.level.ljust(7), _COLOURS[finding.level])
     say(f"{level}  {finding.code.name}  {finding.message}")
     say(f"         {painted('hint', Colour.QUIET)}  {finding.mend}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

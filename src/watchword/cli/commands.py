@@ -10,7 +10,7 @@ from watchword.cli.migrate import migrate
 from watchword.cli.purge import purge
 from watchword.cli.schema import schema
 from watchword.cli.secret import secret
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, MigrationRefused
 
 __all__ = ["watchword"]
 
@@ -21,12 +21,12 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except (Unable, MigrationRefused) as error:
+            complain(error.message, hint=error.hint)
+            ctx.exit(1)
         except ConfigurationError as error:
             complain(error.message, hint=error.hint)
             ctx.exit(2)
-        except Unable as error:
-            complain(error.message, hint=error.hint)
-            ctx.exit(1)
 
 
 @click.group(cls=_Commands)

@@ -7,7 +7,16 @@ from typing import TextIO
 
 from watchword.errors import StorageError, WatchwordError
 
-__all__ = ["Colour", "Unable", "complain", "painted", "reason_of", "say", "wants_colours"]
+__all__ = [
+    "Colour",
+    "Unable",
+    "complain",
+    "counted",
+    "painted",
+    "reason_of",
+    "say",
+    "wants_colours",
+]
 
 
 class Colour(StrEnum):
@@ -54,6 +63,11 @@ def reason_of(error: StorageError) -> str:
     cause = error.__cause__
     words = str(getattr(cause, "orig", cause) or error).strip() or str(error)
     return words.splitlines()[0].rstrip(".")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are, in words: `1 row`, `1,200 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def painted(text: str, colour: Colour, stream: TextIO | None = None) -> str:

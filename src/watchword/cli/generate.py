@@ -6,9 +6,9 @@ import click
 
 from watchword.cli.console import Unable, say
 from watchword.cli.loading import app_option, load_app
-from watchword.cli.migrate import explained, said_changes
-from watchword.cli.running import Place, database_option, place_of, run
-from watchword.errors import ConfigurationError
+from watchword.cli.migrate import said_changes
+from watchword.cli.running import Place, explained, place_of, run
+from watchword.errors import MigrationRefused
 from watchword.migrations import Renames
 from watchword.migrations.plan import Plan, make_plan
 from watchword.migrations.revision import Revisions, write_revision
@@ -26,9 +26,19 @@ __all__ = ["generate"]
     show_default=True,
     help="The folder of the revisions, or the file to write.",
 )
-@database_option
-@click.option("--rename", "renames", multiple=True, metavar="OLD:NEW", help="user.name:fullName")
-@click.option("--drop", is_flag=True, help="Remove what nobody wants any more, with its values.")
+@click.option(
+    "--database-url",
+    metavar="URL",
+    help="Start from what is in this database, not from the last revision.",
+)
+@click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="OLD:NEW",
+    help="What has another name now, such as user.name:user.fullName; may be repeated.",
+)
+@click.option("--drop", is_flag=True, help="Remove what no plugin or field wants any more.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if something would be.")
 def generate(
     *,
@@ -53,10 +63,16 @@ def generate(
         present = _present(place_of(name, database_url), recorded)
     plan = make_plan(present, wanted, recorded=recorded, renames=Renames.read(renames), drop=drop)
     if plan.conflicts:
-        raise ConfigurationError(
+        raise MigrationRefused(
             "No revision can do this; nothing was written.", hint="\n".join(plan.conflicts)
         )
-    _say_or_write(plan, present, output, revisions.head(), check=check)
+    # Tables that were made without revisions need one that later ones start from.
+    is_first = database_url is not None and recorded is None and bool(present.tables)
+    if plan.changes or is_first:
+        _write(plan, present, output, revisions.head(), check=check)
+    else:
+        _say(plan)
+        say("Nothing to do: the revisions lead to what the application wants.")
 
 
 def _present(place: Place, recorded: Snapshot | None) -> Snapshot:
@@ -64,14 +80,15 @@ def _present(place: Place, recorded: Snapshot | None) -> Snapshot:
         return run(place.adapter, place.migrator.present(recorded))
 
 
-def _say_or_write(
-    plan: Plan, present: Snapshot, output: Path, parent: str | None, *, check: bool
-) -> None:
+def _say(plan: Plan) -> None:
     for line in said_changes(plan):
         say(line)
-    if not plan.changes:
-        say("Nothing to do: the revisions lead to what the application wants.")
-        return
+
+
+def _write(
+    plan: Plan, present: Snapshot, output: Path, parent: str | None, *, check: bool
+) -> None:
+    _say(plan)
     if check:
         raise Unable(
             "A revision is missing; nothing was written.",

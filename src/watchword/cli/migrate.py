@@ -3,35 +3,60 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from watchword.cli.console import Colour, Unable, painted, reason_of, say
+from watchword.cli.console import Colour, Unable, counted, painted, say
 from watchword.cli.extras import require_module
 from watchword.cli.loading import app_option
-from watchword.cli.running import Place, database_option, place_of, run
-from watchword.errors import MigrationFailed, StorageError
-from watchword.migrations import Aim, Migrated, OnProgress, Progress, Renames
+from watchword.cli.running import (
+    Place,
+    database_option,
+    explained,
+    place_of,
+    run,
+    typed,
+    with_options,
+)
+from watchword.migrations import Aim, Migrated, OnMigration, Progress, Renames
 from watchword.migrations.plan import Plan
 
 if TYPE_CHECKING:
     from watchword.migrations.history import Version
     from watchword.migrations.state import State
 
-__all__ = ["explained", "migrate", "said_changes"]
+__all__ = ["migrate", "said_changes"]
 
+_dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, and do nothing."
+)
+_sql_option = click.option(
+    "--sql", is_flag=True, help="Print the SQL that changes the tables, and send none."
+)
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask before removing anything.")
 
 
 @click.group(invoke_without_command=True)
 @app_option
 @database_option
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--sql", is_flag=True, help="Print the SQL that would be sent, and send none.")
-@click.option("--to", type=click.IntRange(min=0), help="Go back to this version; 0 is nothing.")
-@click.option("--rename", "renames", multiple=True, metavar="OLD:NEW", help="user.name:fullName")
-@click.option("--drop", is_flag=True, help="Remove what nobody wants any more, with its values.")
+@_dry_run_option
+@_sql_option
+@click.option(
+    "--to",
+    type=click.IntRange(min=0),
+    help="Go back to this version, and remove what came after; 0 removes every table.",
+)
+@click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="OLD:NEW",
+    help="What has another name now, such as user.name:user.fullName; may be repeated.",
+)
+@click.option("--drop", is_flag=True, help="Remove what no plugin or field wants any more.")
 @click.option("--keep", is_flag=True, help="Go on with older code, and keep what came after it.")
 @_yes_option
 @click.pass_context
@@ -42,11 +67,11 @@ def migrate(
     database_url: str | None,
     dry_run: bool,
     sql: bool,
+    yes: bool,
     to: int | None,
     renames: Sequence[str],
     drop: bool,
     keep: bool,
-    yes: bool,
 ) -> None:
     """Bring the tables up to what the application wants.
 
@@ -54,54 +79,93 @@ def migrate(
     done. Broken off at any point, it goes on from there when it is run again. What nobody
     wants any more is kept, unless you say otherwise.
     """
-    ctx.obj = place_of(name, database_url)
     if ctx.invoked_subcommand is not None:
+        _refuse_options_before(ctx, ctx.invoked_subcommand)
         return
     aim = Aim(renames=Renames.read(renames), drop=drop, keep=keep, to=to)
+    place = place_of(name, database_url)
     with explained():
-        if sql:
-            _say_sql(run(ctx.obj.adapter, ctx.obj.migrator.statements(aim)))
-        elif dry_run:
-            _say_plan(run(ctx.obj.adapter, ctx.obj.migrator.plan(aim)))
-        else:
-            _migrate(ctx.obj, aim, asks=not yes)
+        _do(ctx, place, aim, _Way(dry_run=dry_run, sql=sql, asks=not yes))
+
+
+def _refuse_options_before(ctx: click.Context, subcommand: str) -> None:
+    """Refuse what the subcommand would not hear of.
+
+    Raises:
+        click.UsageError: Something was said before it.
+    """
+    for parameter in ("dry_run", "sql", "to", "renames", "drop", "keep", "yes"):
+        if ctx.get_parameter_source(parameter) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"Say the options of {subcommand} behind it.", ctx)
 
 
 @migrate.command()
-@click.pass_obj
-def status(place: Place) -> None:
+@app_option
+@database_option
+@click.pass_context
+def status(ctx: click.Context, *, name: str | None, database_url: str | None) -> None:
     """Tell which version the database is at, and what is missing."""
+    place = _place(ctx, name, database_url)
     with explained():
         state = run(place.adapter, place.migrator.state())
+    if not _say_state(state):
+        say(with_options(ctx, "Next: watchword migrate"))
+        raise click.exceptions.Exit(1)
+
+
+def _say_state(state: "State") -> bool:
+    """Tell how far a database is; return whether nothing is to be done."""
     for version in state.versions:
         say(_line(version, is_last=version.number == state.version))
-    plan = state.plan(Aim(keep=True))
+    if state.pending is not None:
+        say(f"Version {state.pending.number} was begun and not finished.")
     if state.newer_than is not None:
         say("The database is newer than this code.")
-        raise click.exceptions.Exit(1)
+        return False
+    plan = state.plan(Aim(keep=True))
     if state.is_recorded and not plan.changes:
         say("The database is up to date.")
-        return
-    say(f"{_counted(len(plan.changes), 'change')} to be made:" if plan.changes else _UNRECORDED)
+        return True
+    say(f"{counted(len(plan.changes), 'change')} to be made:" if plan.changes else _UNRECORDED)
     for line in said_changes(plan):
         say(line)
-    say("Next: watchword migrate")
-    raise click.exceptions.Exit(1)
+    for conflict in plan.conflicts:
+        say(f"  ! {conflict}")
+    return False
 
 
-_UNRECORDED = "The tables are there, but no version was recorded."
+_UNRECORDED = "The tables are as the application wants them, but that was not recorded."
 
 
 @migrate.command()
+@app_option
+@database_option
+@_dry_run_option
+@_sql_option
 @click.option("--to", type=click.IntRange(min=0), help="The version; the one before the last.")
 @_yes_option
-@click.pass_obj
-def downgrade(place: Place, *, to: int | None, yes: bool) -> None:
+@click.pass_context
+def downgrade(
+    ctx: click.Context,
+    *,
+    name: str | None,
+    database_url: str | None,
+    dry_run: bool,
+    sql: bool,
+    to: int | None,
+    yes: bool,
+) -> None:
     """Go back to an earlier version, and remove what came after it with its values."""
+    place = _place(ctx, name, database_url)
     with explained():
         if to is None:
             to = _earlier(run(place.adapter, place.migrator.state()))
-        _migrate(place, Aim(to=to), asks=not yes)
+        _do(ctx, place, Aim(to=to), _Way(dry_run=dry_run, sql=sql, asks=not yes))
+
+
+def _place(ctx: click.Context, name: str | None, database_url: str | None) -> Place:
+    """Return where a subcommand works: as typed behind it, before it, or as the process has it."""
+    return place_of(typed(ctx, "name") or name, typed(ctx, "database_url") or database_url)
 
 
 def _earlier(state: "State") -> int:
@@ -113,11 +177,29 @@ def _earlier(state: "State") -> int:
     return state.versions[-2].number if len(state.versions) > 1 else 0
 
 
-def _migrate(place: Place, aim: Aim, *, asks: bool) -> None:
-    if asks and (aim.drop or aim.to is not None):
-        _ask(run(place.adapter, place.migrator.plan(aim)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How a migration is gone about."""
+
+    dry_run: bool
+    sql: bool
+    asks: bool
+
+
+def _do(ctx: click.Context, place: Place, aim: Aim, way: _Way) -> None:
+    migrator = place.migrator
+    if way.dry_run and way.sql:
+        raise click.UsageError("Say --dry-run or --sql.", ctx)
+    if way.sql:
+        _say_sql(run(place.adapter, migrator.statements(aim)))
+        return
+    if way.dry_run:
+        _say_plan(run(place.adapter, migrator.plan(aim)))
+        return
+    if way.asks and (aim.drop or aim.to is not None):
+        _ask(run(place.adapter, migrator.plan(aim)))
     with _bar() as show:
-        migrated = run(place.adapter, place.migrator.run(aim, on_progress=show))
+        migrated = run(place.adapter, migrator.run(aim, on_progress=show))
     _say_migrated(migrated)
 
 
@@ -159,16 +241,19 @@ def _say_plan(plan: Plan) -> None:
     if plan.conflicts:
         raise Unable("This cannot be done.", hint="Mend what is marked with an exclamation mark.")
     if plan.changes:
-        say(f"{_counted(len(plan.changes), 'change')} would be made; nothing was done.")
+        say(f"{counted(len(plan.changes), 'change')} would be made; nothing was done.")
         say("Next: run it without --dry-run.")
     else:
         say("Nothing to do: the tables are as the application wants them.")
 
 
 def _say_sql(statements: Sequence[str]) -> None:
+    if not statements:
+        say("-- Nothing to do: the tables are as the application wants them.")
+        return
     for sql in statements:
-        code, _, comment = sql.partition("  -- ")
-        say(f"{code};  -- {comment}" if comment else f"{code};")
+        say(f"{sql};")
+    say("-- Then run `watchword migrate`, which records the version.")
 
 
 def _say_migrated(migrated: Migrated) -> None:
@@ -178,6 +263,8 @@ def _say_migrated(migrated: Migrated) -> None:
         say(f"  = {kept} is kept, with its values")
     if migrated.changes:
         say(f"The database is at version {migrated.version} now.")
+    elif migrated.is_new:
+        say(f"The tables were right already; recorded as version {migrated.version}.")
     else:
         say(f"Nothing to do: the database is at version {migrated.version}.")
 
@@ -185,42 +272,15 @@ def _say_migrated(migrated: Migrated) -> None:
 def _line(version: "Version", *, is_last: bool) -> str:
     mark = painted("*", Colour.DONE) if is_last else " "
     when = version.started_at.strftime("%Y-%m-%d %H:%M UTC")
-    tables = _counted(sum(not it.retired for it in version.snapshot.tables.values()), "table")
+    tables = counted(sum(not it.retired for it in version.snapshot.tables.values()), "table")
     return f"{mark} {version.number:>3}  {when}  {tables}  Watchword {version.release}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 # --- running -----------------------------------------------------------------------------
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Tell in a sentence of what is in the way.
-
-    Raises:
-        Unable: Something is.
-    """
-    try:
-        yield
-    except MigrationFailed as error:
-        raise Unable(error.message, hint=error.hint) from error
-    except StorageError as error:
-        raise Unable(
-            f"The database cannot be used: {reason_of(error)}.",
-            hint="Look whether it runs and lets you in. What was done before stays done; run it "
-            "again for the rest.",
-        ) from error
-    except KeyboardInterrupt as error:
-        raise Unable(
-            "Stopped; what was done stays done.", hint="Run it again for the rest."
-        ) from error
-
-
-@contextmanager
-def _bar() -> Iterator[OnProgress | None]:
+def _bar() -> Iterator[OnMigration | None]:
     """Show a bar to who sits before a terminal; it is gone in the end, and in no file."""
     if not sys.stderr.isatty():
         yield None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from watchword.cli.console import Colour, Unable, painted, reason_of, say
+from watchword.cli.console import Colour, Unable, counted, painted, reason_of, say
 from watchword.cli.extras import require_module
 from watchword.cli.loading import App, app_option, load_app
 from watchword.cli.running import run
@@ -62,7 +62,7 @@ def _purge(app: App, batch_size: int) -> Purged:
             return run(app.adapter, work)
     except KeyboardInterrupt as error:
         raise Unable(
-            f"Stopped after {_counted(heard.done, 'row')}; what was deleted stays deleted.",
+            f"Stopped after {counted(heard.done, 'row')}; what was deleted stays deleted.",
             hint="Run it again for the rest.",
         ) from error
 
@@ -123,7 +123,7 @@ def _say_what_would_go(expired: Purged) -> None:
     if not expired.total:
         say("Nothing has expired: there is nothing to delete.")
         return
-    say(f"{_counted(expired.total, 'row')} would go; nothing was deleted.")
+    say(f"{counted(expired.total, 'row')} would go; nothing was deleted.")
     say("Next: run it without --dry-run. Nobody is signed out by it.")
 
 
@@ -131,18 +131,14 @@ def _say_what_went(purged: Purged) -> None:
     for line in _lines(purged):
         say(f"  {painted('-', Colour.DONE)} {line}")
     if purged.total:
-        say(f"Deleted {_counted(purged.total, 'row')} that had expired. Nobody was signed out.")
+        say(f"Deleted {counted(purged.total, 'row')} that had expired. Nobody was signed out.")
     else:
         say("Nothing had expired: no row was deleted.")
 
 
 def _lines(purged: Purged) -> list[str]:
     counts = ((purged.sessions, "session"), (purged.verifications, "verification"))
-    return [_counted(number, noun) for number, noun in counts if number]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return [counted(number, noun) for number, noun in counts if number]
 
 
 def _cron_line(name: str) -> str:

@@ -1,6 +1,7 @@
 """`watchword schema`: show the tables of an application, and who wants each of them."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from watchword.cli.loading import App, app_option, load_app
 from watchword.cli.schema_table import schema_table
 from watchword.errors import ConfigurationError
 from watchword.schema.diagram import mermaid, svg
+from watchword.schema.diagram.mermaid import SIGN
 from watchword.schema.snapshot import snapshot_of
 
 __all__ = ["schema"]
@@ -42,13 +44,13 @@ class _Format:
     Args:
         write: Returns the text of it.
         suffix: How files of it end.
-        sign: What stands in the first lines of every file that was written so.
+        is_ours: Tells whether the text of a file was written so.
         hint: What to do with such a file.
     """
 
     write: Callable[[_Wish], str]
     suffix: str
-    sign: str
+    is_ours: Callable[[str], bool]
     hint: str
 
 
@@ -137,31 +139,52 @@ def _json(wish: _Wish) -> str:
     return json.dumps(snapshot_of(wish.app.schema), indent=2, ensure_ascii=False) + "\n"
 
 
+# --- signs of files that were written by this command ------------------------------------
+
+
+def _begins(pattern: str) -> Callable[[str], bool]:
+    sign = re.compile(pattern)
+    return lambda text: sign.match(text) is not None
+
+
+def _is_snapshot(text: str) -> bool:
+    """Tell whether a file is a snapshot: many others are JSON, and have a format."""
+    try:
+        written = json.loads(text)
+    except ValueError:
+        return False
+    return (
+        isinstance(written, dict)
+        and type(written.get("format")) is int
+        and {"core", "tables"} <= written.keys()
+    )
+
+
 _FORMATS: Final[Mapping[str, _Format]] = MappingProxyType(
     {
         "table": _Format(
             _table,
             ".txt",
-            "The schema has ",
+            _begins(r"The schema has \d+ tables? with \d+ columns?, of: "),
             "keep it beside the code, so that a review shows what changes",
         ),
         "sql": _Format(
             _sql,
             ".sql",
-            "-- The tables of Watchword ",
+            _begins("-- The tables of Watchword for an empty "),
             "read it, then run it where none of them are",
         ),
-        "json": _Format(_json, ".json", '"format": ', "compare it with a later one"),
+        "json": _Format(_json, ".json", _is_snapshot, "compare it with a later one"),
         "mermaid": _Format(
             lambda wish: mermaid(wish.app.schema),
             ".mmd",
-            "erDiagram",
+            _begins(f"{re.escape(SIGN)}\n"),
             "put it into Markdown, between ```mermaid and ```",
         ),
         "svg": _Format(
             lambda wish: svg(wish.app.schema),
             ".svg",
-            'class="watchword-schema"',
+            _begins('<svg [^>]*class="watchword-schema"'),
             "open it in a browser, or put it into your documentation",
         ),
     }
@@ -190,7 +213,7 @@ def _keep(output: Path, shown: str, form: _Format) -> None:
 
 
 def _check_ours(output: Path, before: str, form: _Format) -> None:
-    if before.strip() and form.sign not in before[:200]:
+    if before.strip() and not form.is_ours(before):
         raise Unable(
             f"{output} is there already, and was not written by this command.",
             hint="Choose another name, or remove it first.",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from watchword.clock import Clock
 from watchword.errors import ConfigurationError
-from watchword.migrations.aims import Aim, Migrated, OnProgress, Progress
+from watchword.migrations.aims import Aim, Migrated, OnMigration, Progress
 from watchword.migrations.renames import Renames
 from watchword.schema import Schema
 from watchword.storage.contract import Adapter
@@ -13,7 +13,7 @@ from watchword.storage.contract import Adapter
 if TYPE_CHECKING:
     from watchword.migrations.apply import Migrator
 
-__all__ = ["Aim", "Migrated", "OnProgress", "Progress", "Renames", "migrator_for"]
+__all__ = ["Aim", "Migrated", "OnMigration", "Progress", "Renames", "migrator_for"]
 
 
 def migrator_for(adapter: Adapter[Any], schema: Schema, *, clock: Clock) -> "Migrator":

@@ -22,11 +22,11 @@ from watchword.adapters.sqlalchemy.violations import translated
 from watchword.clock import Clock, utc_now
 from watchword.concurrency import Backoff, call
 from watchword.errors import (
-    ConfigurationError,
     MigrationFailed,
+    MigrationRefused,
     StorageUnavailable,
 )
-from watchword.migrations.aims import Aim, Migrated, OnProgress, Progress
+from watchword.migrations.aims import Aim, Migrated, OnMigration, Progress
 from watchword.migrations.calls import Step, steps_of
 from watchword.migrations.history import History
 from watchword.migrations.live import read_live
@@ -57,6 +57,10 @@ _SERVER_SETTINGS: Final = {
 }
 
 
+_FOREIGN_KEYS_OFF: Final = "PRAGMA foreign_keys = OFF"
+_FOREIGN_KEYS_ON: Final = "PRAGMA foreign_keys = ON"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     """What was decided and written down, and is now to be done."""
@@ -79,7 +83,8 @@ class _Job:
     def migrated(self) -> Migrated:
         version = self.number if self.back_to is None else self.back_to
         changes = tuple(f"{it.sign} {it}" for it in self.plan.changes)
-        return Migrated(version=version, changes=changes, kept=self.plan.kept)
+        is_new = self.back_to is None
+        return Migrated(version=version, changes=changes, kept=self.plan.kept, is_new=is_new)
 
 
 class Migrator:
@@ -117,7 +122,7 @@ class Migrator:
         """Return what `run` would do; writes nothing.
 
         Raises:
-            ConfigurationError: As `run` does; but for rows that lack a value.
+            MigrationRefused: As `run` does; but for rows that lack a value.
         """
 
         def look(connection: Connection) -> Plan:
@@ -127,16 +132,19 @@ class Migrator:
             return await held.call(look)
 
     async def statements(self, aim: Aim) -> list[str]:
-        """Return the SQL that `run` would send to this database; writes nothing."""
+        """Return the SQL by which `run` would change the tables; writes nothing.
+
+        What records the version is not among it: a run afterwards does that.
+        """
         async with self._connected() as held:
             return await held.call(lambda connection: self._sql(connection, aim))
 
-    async def run(self, aim: Aim, *, on_progress: OnProgress | None = None) -> Migrated:
+    async def run(self, aim: Aim, *, on_progress: OnMigration | None = None) -> Migrated:
         """Do what is missing, while others may be at work.
 
         Raises:
-            ConfigurationError: It cannot be done, and nothing was: the database is newer than
-                the code, rows lack a value, or a type cannot be converted.
+            MigrationRefused: It cannot be done, and nothing was: the database is newer than the
+                code, rows lack a value, or a type cannot be converted.
             MigrationFailed: The database refused a step; the next run goes on from there.
             StorageUnavailable: The database cannot be reached, or another process does not
                 come to an end.
@@ -195,7 +203,9 @@ class Migrator:
 
     # --- one statement after the other ----------------------------------------------------
 
-    async def _carry_out(self, held: Connected, job: _Job, on_progress: OnProgress | None) -> None:
+    async def _carry_out(
+        self, held: Connected, job: _Job, on_progress: OnMigration | None
+    ) -> None:
         statements = await held.call(job.statements)
         for number, statement in enumerate(statements, start=1):
             doing = said(statement.change)
@@ -208,7 +218,7 @@ class Migrator:
         held: Connected,
         statement: Statement,
         progress: Progress,
-        on_progress: OnProgress | None,
+        on_progress: OnMigration | None,
     ) -> None:
         rows = 0
         while True:
@@ -257,7 +267,7 @@ class Migrator:
         _refuse(plan.conflicts)
         if connection.dialect.name != "sqlite":
             steps = statements_of(plan.changes, plan.after, connection.dialect)
-            return [_readable(it) for it in steps]
+            return [it.alone or it.sql.replace("%%", "%") for it in steps]
         # Tried out and undone: making a table anew depends on what is there.
         with _without_foreign_keys(connection):
             begin(connection)
@@ -266,20 +276,17 @@ class Migrator:
                     run_steps(connection, self._steps(plan), plan.after)
             finally:
                 roll_back(connection)
-        return heard
+        if not heard:
+            return []
+        return [_FOREIGN_KEYS_OFF, "BEGIN", *heard, "COMMIT", _FOREIGN_KEYS_ON]
 
 
 def _refuse(conflicts: Sequence[str]) -> None:
     if conflicts:
-        raise ConfigurationError(
+        raise MigrationRefused(
             "The tables cannot be changed to what is wanted; nothing was done.",
             hint="\n".join(conflicts),
         )
-
-
-def _readable(statement: Statement) -> str:
-    sql = statement.sql.replace("%%", "%")
-    return f"{sql}  -- until no row is left" if statement.repeats else sql
 
 
 @asynccontextmanager
@@ -334,11 +341,11 @@ def _transaction(connection: Connection) -> Iterator[None]:
 @contextmanager
 def _without_foreign_keys(connection: Connection) -> Iterator[None]:
     """Let a table be made anew: to drop the old one would delete what points at its rows."""
-    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.exec_driver_sql(_FOREIGN_KEYS_OFF)
     try:
         yield
     finally:
-        connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        connection.exec_driver_sql(_FOREIGN_KEYS_ON)
 
 
 def _check_references(connection: Connection, made: Snapshot) -> None:
@@ -358,7 +365,8 @@ def _heard(connection: Connection) -> Iterator[list[str]]:
     heard: list[str] = []
 
     def hear(_c: Any, _cursor: Any, sql: str, *_rest: Any) -> None:
-        if not sql.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+        reads = sql.lstrip().upper().startswith(("SELECT", "PRAGMA")) and " = O" not in sql
+        if not reads:
             heard.append(sql.strip())
 
     event.listen(connection, "before_cursor_execute", hear)

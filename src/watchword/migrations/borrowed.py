@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Inspector, inspect
 
-from watchword.errors import ConfigurationError
+from watchword.errors import MigrationRefused
 from watchword.schema.snapshot import ColumnState, Reference, Snapshot, TableState
 
 __all__ = ["with_borrowed_types"]
@@ -17,7 +17,7 @@ def with_borrowed_types(connection: Connection, wanted: Snapshot) -> Snapshot:
     A database lets nothing point at a column of another type, or of another collation.
 
     Raises:
-        ConfigurationError: A table of the application's is not there.
+        MigrationRefused: A table of the application's is not there.
     """
     inspector = inspect(connection)
     return replace(
@@ -47,12 +47,14 @@ def _typed(
 
 def _key(reference: Reference, inspector: Inspector, schema: str | None) -> Any:
     """Return what the database tells of the application's key."""
+    missing = f"table {reference.table}"
     if inspector.has_table(reference.table, schema=schema):
         for column in inspector.get_columns(reference.table, schema=schema):
             if column["name"] == reference.target:
                 return column
-    raise ConfigurationError(
-        f"There is no column {reference.table}.{reference.target} in this database.",
+        missing = f"column {reference.table}.{reference.target}"
+    raise MigrationRefused(
+        f"There is no {missing} in this database.",
         hint="The table is the application's: make it first, by its own migrations or "
         "metadata.create_all().",
     )

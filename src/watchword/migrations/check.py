@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import Connection, inspect
@@ -11,9 +10,8 @@ from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
 from watchword.adapters.sqlalchemy.dialects import schema_lock
 from watchword.adapters.sqlalchemy.tables import ModelTable
 from watchword.adapters.sqlalchemy.violations import translated
-from watchword.concurrency import Backoff
 from watchword.engine.findings import Code, Finding
-from watchword.errors import ConfigurationError, StorageUnavailable
+from watchword.errors import ConfigurationError
 from watchword.migrations.aims import Aim
 from watchword.migrations.borrowed import with_borrowed_types
 from watchword.migrations.drift import Drift, Remedy
@@ -29,8 +27,6 @@ from watchword.schema.snapshot import Snapshot
 
 __all__ = ["Look", "look_at"]
 
-# How long it is tried again, in seconds, while the database asks for it.
-_PATIENCE: Final = 10
 _MIGRATE: Final = "`watchword migrate`"
 _KEEP: Final = "Start the newer code, or `watchword migrate --keep`"
 _ALEMBIC: Final = (
@@ -60,19 +56,6 @@ async def look_at(adapter: SQLAlchemyAdapter[Any], schema: Schema) -> Look:
     Raises:
         StorageUnavailable: The database cannot be reached.
     """
-    give_up_at = monotonic() + _PATIENCE
-    backoff = Backoff(first=0.01, longest=0.5)
-    while True:
-        try:
-            return await _looked(adapter, schema)
-        except StorageUnavailable as error:
-            # SQLite refuses who opens a new file at the same moment as others.
-            if not error.retryable or monotonic() > give_up_at:
-                raise
-        await backoff.pause()
-
-
-async def _looked(adapter: SQLAlchemyAdapter[Any], schema: Schema) -> Look:
     checker = _Checker(adapter, schema)
     with translated(adapter.tables, "schema"):
         async with adapter.connected() as held:

@@ -11,6 +11,7 @@ from sqlalchemy.types import String
 from watchword.adapters.sqlalchemy.dialects import text_collation
 from watchword.migrations.columns import type_of
 from watchword.migrations.defaults import stored_default, texts_of_defaults
+from watchword.migrations.rebuilding import unasked_for_indexes
 from watchword.schema.snapshot import (
     ColumnState,
     Key,
@@ -92,14 +93,16 @@ class _Parts:
         asked: Any = {"schema": schema, "filter_names": there}
         if not there:
             return cls({}, {}, {}, {})
-        columns, uniques, indexes, references = (
-            {name: [*some] for (_, name), some in told.items() if name is not None}
-            for told in (
+        with unasked_for_indexes():
+            told_of = (
                 inspector.get_multi_columns(**asked),
                 inspector.get_multi_unique_constraints(**asked),
                 inspector.get_multi_indexes(**asked),
                 inspector.get_multi_foreign_keys(**asked),
             )
+        columns, uniques, indexes, references = (
+            {name: [*some] for (_, name), some in told.items() if name is not None}
+            for told in told_of
         )
         told_better = texts_of_defaults(connection, schema, there)
         for table, column in ((table, it) for table, some in columns.items() for it in some):
@@ -221,8 +224,10 @@ def _key(told: Mapping[str, Any]) -> Key:
 def _is_plain(told: Mapping[str, Any]) -> bool:
     """Tell whether an index is of whole columns, and of all rows."""
     options = told.get("dialect_options", {})
-    partial = any(key.endswith(("_where", "_length")) for key, it in options.items() if it)
-    return None not in told["column_names"] and not told.get("expressions") and not partial
+    # A condition is an expression of SQLAlchemy's, which is neither true nor false.
+    partial = any(key.endswith("_where") and it is not None for key, it in options.items())
+    cut = any(key.endswith("_length") and it for key, it in options.items() if it is not None)
+    return None not in told["column_names"] and not (told.get("expressions") or partial or cut)
 
 
 def _reference(told: Mapping[str, Any], dialect: Dialect) -> Reference:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from watchword.errors import MigrationFailed, StorageError, StorageUnavailable
-from watchword.migrations.changes import Change
+from watchword.migrations.changes import AddUnique, Change
 from watchword.migrations.statements import Statement
 
 __all__ = ["refusals_told", "said"]
@@ -34,9 +34,21 @@ def refusals_told(statement: Statement | None) -> Iterator[None]:
             raise MigrationFailed(_words(error), hint=hint) from error
         raise MigrationFailed(
             f"{said(statement.change)}: {_words(error)}",
-            hint=f"The statement was: {statement.sql[:300]}\nWhat was done before stays done. "
-            "Mend what is in the way and run it again: it goes on from there.",
+            hint=f"{_advice(statement.change)}The statement was: {statement.sql[:300]}\n"
+            "What was done before stays done. Mend what is in the way and run it again: it goes "
+            "on from there.",
         ) from error
+
+
+def _advice(change: Change | None) -> str:
+    """Return how to find the rows that are in the way."""
+    if not isinstance(change, AddUnique):
+        return ""
+    columns = ", ".join(change.key.columns)
+    return (
+        f"Rows share a value: SELECT {columns}, count(*) FROM {change.table} "  # noqa: S608 - shown
+        f"GROUP BY {columns} HAVING count(*) > 1\n"
+    )
 
 
 def _words(error: StorageError) -> str:

@@ -224,7 +224,7 @@ def _title(changes: Sequence[Change]) -> str:
     signs = {it.sign for it in changes}
     verb = {frozenset("+"): "Add", frozenset("-"): "Remove"}.get(frozenset(signs), "Change")
     names = list(dict.fromkeys(map(_about, changes)))
-    title = _plain(f"{verb} {', '.join(names)}")
+    title = _plain(f"{verb} {', '.join(names)}") if names else "Start from what is there"
     return title if len(title) <= _LONGEST_TITLE else f"{verb} {len(changes)} things"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, select
 
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, MigrationRefused
 from watchword.migrations.aims import Aim
 from watchword.migrations.borrowed import with_borrowed_types
 from watchword.migrations.changes import ChangeColumn
@@ -80,17 +80,17 @@ class State:
         """Refuse to undo what newer code did.
 
         Raises:
-            ConfigurationError: The database is ahead of the code.
+            MigrationRefused: The database is ahead of the code.
         """
         if self.recorded is not None and self.recorded.core > CORE_VERSION:
             release = self.versions[-1].release
-            raise ConfigurationError(
+            raise MigrationRefused(
                 f"The database was made by a newer Watchword, {release}.",
                 hint=f"Install Watchword {release} or newer here.",
             )
         code = self.newer_than
         if code is not None:
-            raise ConfigurationError(
+            raise MigrationRefused(
                 f"The database is at version {self.version}, and the schema of this code is "
                 f"version {code.number}: the database is newer than the code.",
                 hint="Start the newer code.\nOr `watchword migrate --keep`, which keeps what came "

@@ -1,26 +1,20 @@
 """From changes to the SQL that makes them; what is printed is what is run."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
 from alembic.migration import MigrationContext
 from alembic.operations import BatchOperations, Operations
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Dialect,
-    Integer,
-    String,
-    column,
-    delete,
-    insert,
-    inspect,
+    Update,
     select,
     update,
 )
-from sqlalchemy import table as table_clause
-from sqlalchemy.sql.expression import Executable
 
 from watchword.migrations.calls import Backfill, Batch, Call, RenameKey, Step, steps_of
 from watchword.migrations.changes import (
@@ -34,6 +28,7 @@ from watchword.migrations.changes import (
 )
 from watchword.migrations.columns import built, constant_of, table_of
 from watchword.migrations.live import LeftOver
+from watchword.migrations.rebuilding import AS_WRITTEN, carried_over, send
 from watchword.schema.snapshot import ColumnState, Snapshot, TableState
 
 __all__ = ["BATCH", "Statement", "run_steps", "statements_of", "tidying"]
@@ -52,6 +47,7 @@ class Statement:
         repeats: It changes some rows at a time, and is repeated until none is left.
         is_patient: It takes long and locks nothing that others need.
         undo: Removes what it, or what came before it, leaves behind when it fails.
+        alone: The same for all rows at once, for who sends it by hand.
     """
 
     sql: str
@@ -59,6 +55,7 @@ class Statement:
     repeats: bool = False
     is_patient: bool = False
     undo: "Statement | None" = None
+    alone: str | None = None
 
 
 def statements_of(
@@ -112,12 +109,16 @@ class _Writer:
             yield Statement(sql=sql, change=change)
 
     def _backfill(self, change: Change, column: ColumnState) -> Statement:
-        statement = _filling(self._state(change), column, self._wanted.schema, self._dialect)
-        return Statement(sql=self._compiled(statement), change=change, repeats=True)
+        state, schema = self._state(change), self._wanted.schema
+        whole, empty = _filling(state, column, schema)
+        some = _limited(whole, state, empty, self._dialect)
+        return Statement(
+            sql=self._compiled(some), change=change, repeats=True, alone=self._compiled(whole)
+        )
 
     def _compiled(self, statement: Any) -> str:
         compiled = statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True})
-        return " ".join(str(compiled).split())
+        return str(compiled)
 
     def _state(self, change: Change) -> TableState:
         return self._wanted.tables[str(change.table)]
@@ -167,7 +168,7 @@ class _Writer:
             yield from self.plainly(change)
             return
         before = change.before
-        relaxed = ColumnState(**{**_fields(change.column), "nullable": True})
+        relaxed = replace(change.column, nullable=True)
         if change.changes_type or change.changes_default:
             yield from self.plainly(ChangeColumn(change.table, before, relaxed))
         check = self._quote(_check_name(change))
@@ -238,25 +239,26 @@ def _is_check(name: str) -> bool:
     return name.startswith("watchword_") and name.endswith("_not_null")
 
 
-def _fields(column: ColumnState) -> dict[str, Any]:
-    return {name: getattr(column, name) for name in ColumnState.__dataclass_fields__}
-
-
 # --- rows that have no value yet -------------------------------------------------------------
 
 
 def _filling(
-    state: TableState, column: ColumnState, schema: str | None, dialect: Dialect
-) -> Executable:
-    """Give some rows without a value the default."""
+    state: TableState, filled: ColumnState, schema: str | None
+) -> tuple[Update, ColumnElement[bool]]:
+    """Give rows without a value the default; return what does it, and which rows these are."""
     table = table_of(state, schema)
-    empty = table.c[column.name].is_(None)
-    statement = update(table).values({column.name: constant_of(column)})
+    empty = table.c[filled.name].is_(None)
+    return update(table).where(empty).values({filled.name: constant_of(filled)}), empty
+
+
+def _limited(
+    whole: Update, state: TableState, empty: ColumnElement[bool], dialect: Dialect
+) -> Update:
+    """Do it for some rows."""
     if dialect.name in {"mysql", "mariadb"}:
-        return statement.where(empty).with_dialect_options(mysql_limit=BATCH, mariadb_limit=BATCH)
-    key = next(it.name for it in state.columns.values() if it.field == "id")
-    some = select(table.c[key]).where(empty).limit(BATCH)
-    return statement.where(table.c[key].in_(some))
+        return whole.with_dialect_options(mysql_limit=BATCH, mariadb_limit=BATCH)
+    key = whole.table.c[next(it.name for it in state.columns.values() if it.field == "id")]
+    return whole.where(key.in_(select(key).where(empty).limit(BATCH)))
 
 
 # --- calls -----------------------------------------------------------------------------------
@@ -283,44 +285,33 @@ def run_steps(connection: Connection, steps: Iterable[Step], wanted: Snapshot) -
     operations = Operations(MigrationContext.configure(connection))
     for step in steps:
         if isinstance(step, Backfill):
-            state = wanted.tables[step.table]
-            table = table_of(state, wanted.schema)
-            empty = table.c[step.column.name].is_(None)
-            given = {step.column.name: constant_of(step.column)}
-            _execute(connection, update(table).where(empty).values(given))
-        elif isinstance(step, Batch) and step.numbers_rows:
-            last = _last_number(connection, step.table)
-            _call(operations, step, wanted.schema)
-            _count_on(connection, step.table, last)
+            whole, _ = _filling(wanted.tables[step.table], step.column, wanted.schema)
+            send(connection, whole)
+        elif isinstance(step, Batch) and _makes_anew(step):
+            dropped = {str(it.arguments[0]) for it in step.calls if it.name.startswith("drop_")}
+            with carried_over(connection, step.table, dropped=dropped):
+                _call(operations, step, wanted.schema)
+        elif isinstance(step, Batch):
+            for call in step.calls:
+                _call_one(operations, _of_table(call, step.table), wanted.schema)
         elif not isinstance(step, RenameKey):
             _call(operations, step, wanted.schema)
 
 
-def _execute(connection: Connection, statement: Any) -> None:
-    """Send a statement with its values inside, so that whoever prints it can send it too."""
-    dialect = connection.dialect
-    compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-    connection.exec_driver_sql(str(compiled))
+def _makes_anew(step: Batch) -> bool:
+    """Tell whether SQLite cannot do it in place."""
+    return not all(
+        it.name in {"create_index", "drop_index"}
+        or (it.name == "add_column" and not isinstance(it.arguments[0].default, Mapping))
+        for it in step.calls
+    )
 
 
-# SQLite keeps the last number that it gave in a table, and forgets it with the one that is
-# made anew: then it would give the number of a row that is gone to another.
-_SEQUENCE: Final = table_clause(
-    "sqlite_sequence", column("name", String()), column("seq", Integer())
-)
-
-
-def _last_number(connection: Connection, table: str) -> int | None:
-    if not inspect(connection).has_table(_SEQUENCE.name):
-        return None
-    query = select(_SEQUENCE.c.seq).where(_SEQUENCE.c.name == table)
-    return connection.scalar(query)
-
-
-def _count_on(connection: Connection, table: str, last: int | None) -> None:
-    if last is not None:
-        _execute(connection, delete(_SEQUENCE).where(_SEQUENCE.c.name == table))
-        _execute(connection, insert(_SEQUENCE).values(name=table, seq=last))
+def _of_table(call: Call, table: str) -> Call:
+    """Return a call outside of a batch: it names the table, behind what it makes or drops."""
+    before = 0 if call.name == "add_column" else 1
+    arguments = (*call.arguments[:before], table, *call.arguments[before:])
+    return replace(call, arguments=arguments)
 
 
 def _call(operations: Operations, step: Call | Batch, schema: str | None) -> None:
@@ -329,19 +320,10 @@ def _call(operations: Operations, step: Call | Batch, schema: str | None) -> Non
         return
     options = {"sqlite_autoincrement": True} if step.numbers_rows else {}
     with operations.batch_alter_table(
-        step.table, schema=schema, table_kwargs=options, reflect_kwargs=_AS_WRITTEN
+        step.table, schema=schema, table_kwargs=options, reflect_kwargs=AS_WRITTEN
     ) as batch:
         for call in step.calls:
             _call_one(batch, call, schema)
-
-
-def _keep_colons(_inspector: object, _table: object, column: dict[str, Any]) -> None:
-    """Keep a colon in a default from standing for a parameter when SQLite's table is copied."""
-    if column["default"]:
-        column["default"] = column["default"].replace(":", "\\:")
-
-
-_AS_WRITTEN: Final = {"listeners": [("column_reflect", _keep_colons)]}
 
 
 def _call_one(operations: Operations | BatchOperations, call: Call, schema: str | None) -> None:

@@ -6,14 +6,16 @@ All SQL is written as plain functions of a blocking `Connection`; a line calls t
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from sqlite3 import SQLITE_BUSY
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
 from watchword.adapters.sqlalchemy.dialects import prepare_connection
-from watchword.concurrency import acquire, finish, offload, offload_at_once
+from watchword.concurrency import Backoff, acquire, finish, offload, offload_at_once
 from watchword.errors import StorageUnavailable
 
 __all__ = [
@@ -32,6 +34,9 @@ Work: TypeAlias = Callable[[Connection], T]
 """A plain function of a blocking connection."""
 Keep: TypeAlias = Callable[[Any], None]
 """Remembers a connection as soon as it is open, so that a cancelled caller can return it."""
+
+
+_TRIES: Final = 60
 
 
 class Line(Protocol):
@@ -84,13 +89,31 @@ async def connected(line: Line) -> AsyncIterator[Connected]:
     await line.open(opened.append)
     held = Connected(line, opened[0])
     try:
-        await held.call(prepare_connection)
+        await _prepare(held)
         yield held
     finally:
         try:
             await held.call(_leave)
         finally:
             await line.give_back(held.connection)
+
+
+async def _prepare(held: Connected) -> None:
+    """Set the connection up; of several that open a new SQLite file at once all but one wait.
+
+    It answers them at once that it is locked, however long they would wait for a write.
+    """
+    backoff = Backoff(first=0.005, longest=0.25)
+    for _ in range(_TRIES):
+        try:
+            await held.call(prepare_connection)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != SQLITE_BUSY:
+                raise
+            await backoff.pause()
+        else:
+            return
+    await held.call(prepare_connection)
 
 
 def _leave(connection: Connection) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Column, MetaData
 
@@ -25,10 +25,9 @@ _APPLICATION: Final = "the application"
 _LOGICAL_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # What a text id of our making needs.
 _ID_CHARACTERS: Final = 32
-_HINT: Final = (
-    'Add the columns, or say which they are: fields={"name": "full_name"}. What nothing fills '
-    "needs a default, or UserOptions(additional_fields=...) so that sign-ups give it, or a "
-    "DatabaseHook before the create."
+_FILLING_HINT: Final = (
+    "What nothing fills needs a default, or UserOptions(additional_fields=...) so that sign-ups "
+    "give it, or a DatabaseHook before the create."
 )
 
 
@@ -42,10 +41,11 @@ class OwnUserTable:
         makes_ids: The application makes ids by a function of its own.
     """
 
+    model: ClassVar[str] = "user"
+
     columns: OwnColumns
     hooked: bool = False
     makes_ids: bool = False
-    model: str = "user"
 
     @property
     def metadata(self) -> MetaData:
@@ -82,7 +82,8 @@ class OwnUserTable:
         if problems:
             listed = "".join(f"\n  - {it}" for it in problems)
             raise ConfigurationError(
-                f"The table {self.columns.table.fullname} cannot keep users:{listed}", hint=_HINT
+                f"The table {self.columns.table.fullname} cannot keep users:{listed}",
+                hint=fitting.hint(),
             )
         table = self.columns.table
         return OwnModel(
@@ -181,6 +182,19 @@ class _Fitting:
                 yield f"nothing keeps {', '.join(unique.fields)} together unique"
         for column in self._columns.table.columns:
             yield from self._filling_problems(column)
+
+    def hint(self) -> str:
+        """Return what to do about the problems."""
+        lacking = [
+            name
+            for name in self._model.fields
+            if name not in self.found and name not in self._key_names
+        ]
+        if not lacking:
+            return f"Change the columns, or the fields. {_FILLING_HINT}"
+        example = ", ".join(f'"{name}": "…"' for name in lacking)
+        named = f"say which they are: fields={{{example}}}"
+        return f"Add the columns, or {named}. {_FILLING_HINT}"
 
     def _owner(self, name: str) -> str:
         return self._owners.get(f"{self._model.name}.{name}", "core")

@@ -84,7 +84,7 @@ def _share(tables: Sequence[TableOutline], owner: str) -> str:
     """Tell how much is whose: tables, and columns in the tables of others."""
     own = sum(it.owner == owner for it in tables)
     added = sum(at.owner == owner != it.owner for it in tables for at in it.columns)
-    counts = ((own, "table"), (added, "added column" if own else "column"))
+    counts = ((own, "table"), (added, "further column" if own else "column"))
     return ", ".join(counted(number, noun) for number, noun in counts if number)
 
 

@@ -7,7 +7,10 @@ from typing import Final
 from watchword.schema.diagram.outline import ColumnOutline, Mark, TableOutline, outline
 from watchword.schema.fields import Schema
 
-__all__ = ["mermaid"]
+__all__ = ["SIGN", "mermaid"]
+
+SIGN: Final = "%% Watchword schema"
+"""The first line of each diagram, a comment that no reader draws."""
 
 # What Mermaid takes for the name of an attribute; all others are told in its comment.
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -21,6 +24,7 @@ def mermaid(schema: Schema) -> str:
     """Return the diagram as text, without the fence that Markdown wants around it."""
     tables = outline(schema)
     lines = [
+        SIGN,
         "erDiagram",
         *(line for it in tables for line in _entity(it)),
         *(line for it in tables for line in _relations(it)),

@@ -88,7 +88,7 @@ class TableOutline:
     Args:
         name: The table's name, behind that of its database schema if one is set.
         model: The logical name that Python has for it.
-        owner: Who defines it.
+        owner: Who defines it: `core`, a plugin's id, or `the application`.
         is_ours: We make and change it; False for a table of the application's own.
         columns: In the order of the table.
         uniques: The columns of each unique key of several columns.
@@ -132,7 +132,7 @@ def _table(schema: Schema, model: Model) -> TableOutline:
     return TableOutline(
         name=_table_name(schema, model.name),
         model=model.name,
-        owner=schema.owners.get(model.name, CORE),
+        owner=schema.owners.get(model.name, CORE) if model.ours else APPLICATION,
         is_ours=model.ours,
         columns=tuple(_column(schema, model, name, it) for name, it in model.fields.items()),
         uniques=tuple(_columns(schema, model, it.fields) for it in model.uniques),
@@ -159,7 +159,7 @@ def _column(schema: Schema, model: Model, name: str, field: Field) -> ColumnOutl
         field=name,
         type=_type(field),
         required=field.required,
-        default=_default(field),
+        default=_default(field) if model.ours else _unstored_default(field),
         marks=tuple(_marks(name, field)),
         reference=_reference(schema, field),
         owner=schema.owners.get(f"{model.name}.{name}", owner),
@@ -180,6 +180,13 @@ def _default(field: Field) -> str:
         return json.dumps(stored, ensure_ascii=False)
     if field.generated:
         return "counted"
+    return "" if field.default is None else "by Python"
+
+
+def _unstored_default(field: Field) -> str:
+    """Return the default in a table of the application's, where we have put none."""
+    if field.generated:
+        return "counted" if field.type in {"integer", "bigint"} else "by the database"
     return "" if field.default is None else "by Python"
 
 
