@@ -499,6 +499,46 @@ async def test_an_unknown_address_is_not_told_from_a_known_one(own_auth, new_bro
     assert await auth.store.count("user") == 1
 
 
+def named_alike(user):
+    """Give the id as a hook: made of what the client sent."""
+    return {"id": user["name"].lower()}
+
+
+@pytest.mark.parametrize("hidden", [{"hide_existing_users": True}, {"auto_sign_in": False}])
+@pytest.mark.parametrize("source", ["client", "hook"])
+async def test_attack_a_taken_name_tells_known_addresses(own_auth, new_browser, hidden, source):
+    """Whoever gives the id: a taken one is refused for known and unknown addresses alike."""
+    settings = {
+        "client": {"user": UserOptions(additional_fields=CHOSEN)},
+        "hook": {
+            "database_hooks": [DatabaseHook(model="user", operation="create", before=named_alike)]
+        },
+    }[source]
+    options = EmailPassword(**hidden)
+    auth = own_auth(people(), fields=NAMED, email_password=options, **settings)
+    await auth.create_tables()
+
+    async def sign_up(name, email):
+        given = {"username": name} if source == "client" else {"name": name}
+        return await new_browser(auth).sign_up(email=email, **given)
+
+    await sign_up("ada", "ada@example.org")
+    await sign_up("eve", "eve@example.org")
+    known, own, unknown = [
+        await sign_up(name, email)
+        for name, email in [
+            ("eve", "ada@example.org"),
+            ("ada", "ada@example.org"),
+            ("eve", "nobody@example.org"),
+        ]
+    ]
+    free = [await sign_up("free", it) for it in ("ada@example.org", "nobody@example.org")]
+
+    assert [it.refusal for it in (known, own, unknown)] == [(422, "FAILED_TO_CREATE_USER")] * 3
+    assert [(it.status, it.json["user"]["id"]) for it in free] == [(200, "free")] * 2
+    assert await auth.store.count("user") == 3
+
+
 async def test_a_hook_gives_ids(own_auth, new_browser):
     """A key that is a name may come from a hook instead of the sign-up."""
     hook = DatabaseHook(

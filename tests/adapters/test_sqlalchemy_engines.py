@@ -1,7 +1,9 @@
 """What the SQL adapter makes of a URL, and what it sets up on its connections."""
 
 import asyncio
+import re
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,12 +19,29 @@ from watchword.storage.query import F
 from watchword.storage.store import Store
 
 SCHEMA = resolve_schema(CORE_MODELS)
+REQUIRING = "ada:tiger@127.0.0.1:1/shop?sslmode=require"
+NOBODY = "0190c1f0-0000-7000-8000-000000000000"
 ADA = {"name": "Ada", "email": "ada@example.org"}
 
 
 def _store(database: Any) -> Store:
     sealer = KeyRing(["0123456789abcdefghijklmnopqrstuv"])
     return Store(SQLAlchemyAdapter(database), SCHEMA, sealer=sealer)
+
+
+async def refused_parameter(store: Store) -> None:
+    """See that `sslmode` is refused wherever a connection is opened."""
+    works = (
+        lambda: store.count("user"),
+        lambda: store.find_one("user", F.id == NOBODY),
+        lambda: store.run_in_transaction(lambda: store.count("user")),
+    )
+    for work in works:
+        with pytest.raises(ConfigurationError, match="the parameter 'sslmode'") as refusal:
+            await work()
+
+        assert "ssl=require" in refusal.value.hint
+        assert "tiger" not in "".join(traceback.format_exception(refusal.value))
 
 
 @pytest.fixture
@@ -49,6 +68,11 @@ class TestURL:
             ("", "cannot be read"),
             ("oracle+nothing://host/db", "no database driver"),
             ("mysql+asyncmy://root@host/db", "not installed"),
+            ("postgresql+psycopg://host/db?port=some", "has a value"),
+            ("postgresql+asyncpg://host/db?port=some", "has a value"),
+            ("mysql+aiomysql://root@host/db?connect_timeout=long", "has a value"),
+            ("mysql+pymysql://root@host/db?connect_timeout=long", "has a value"),
+            ("sqlite:///auth.db?timeout=long", "has a value"),
         ],
     )
     def test_a_bad_one_is_refused(self, url, message):
@@ -64,6 +88,28 @@ class TestURL:
             SQLAlchemyAdapter("oracle+nothing://scott:tiger@host/db")
 
         assert "tiger" not in str(refusal.value)
+
+    @pytest.mark.parametrize(
+        "url", ["postgresql://ada:pre@tiger:x@host/db", "postgresql+asyncpg://ada:x@host:tiger/db"]
+    )
+    def test_a_part_of_a_password_is_never_shown(self, url):
+        """One with an @ that is not escaped is read wrongly; no traceback repeats a part."""
+        with pytest.raises(ConfigurationError, match="cannot be read") as refusal:
+            SQLAlchemyAdapter(url)
+
+        printed = "".join(traceback.format_exception(refusal.value))
+        assert re.findall("tiger|pre@|x@", printed) == []
+        assert "%40" in refusal.value.hint
+
+    @pytest.mark.needs_loop
+    @pytest.mark.parametrize("driver", ["postgresql+asyncpg", "mysql+aiomysql"])
+    async def test_a_parameter_that_an_async_driver_does_not_know(self, driver):
+        """It is named, and no more of the URL, whatever opens the connection."""
+        await refused_parameter(_store(f"{driver}://{REQUIRING}"))
+
+    async def test_a_parameter_that_a_blocking_driver_does_not_know(self, new_store):
+        """As by an async one."""
+        await refused_parameter(new_store(f"mysql+pymysql://{REQUIRING}"))
 
     def test_something_else_is_refused(self):
         """What is no database is refused by name."""

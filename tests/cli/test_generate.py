@@ -49,6 +49,14 @@ EVERYTHING = """\
   + table watchword_accounts
 """
 PASSWORD = "dont-print-me-0815"
+MERGE = """\
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade():
+    pass
+"""
 
 
 @dataclass
@@ -262,6 +270,46 @@ def test_several_last_revisions_are_told(shop):
     assert result.exit_code == 2
 
 
+def test_merged_branches_go_on_from_a_database(shop, sqlite_database):
+    """Both added something of ours: neither's state will do, the database's will."""
+    shop.generate()
+    shop.write(fields=PLAN)
+    shop.generate()
+    [plan] = Path("alembic/versions").glob("*plan.py")
+    kept = plan.rename("plan.txt")
+    shop.write(plugins="Username()")
+    shop.generate()
+    kept.rename(plan)
+    config = shop.alembic(sqlite_database)
+    Path("alembic/script.py.mako").write_text(MERGE)
+    command.merge(config, "heads", rev_id="merged")
+    shop.write(plugins="Username()", fields=PLAN)
+
+    refused = shop.generate()
+    before = len(shop.files)
+    command.upgrade(config, "head")
+    joined = shop.generate("--database-url", sqlite_database)
+    again = shop.generate()
+
+    assert "were merged" in refused.stderr
+    assert "watchword generate --database-url" in refused.stderr
+    assert (refused.exit_code, before) == (2, 4)
+    assert "start_from_what_is_there.py" in joined.stdout
+    assert "column" not in joined.stdout
+    assert again.stdout.startswith("Nothing to do")
+    command.upgrade(config, "head")
+
+
+def test_only_the_folder_that_is_named_is_read(shop):
+    """One that is not there is told, whatever lies beside it."""
+    Path("odd.py").write_text("def (")
+
+    result = shop.generate("--output", "versions")
+
+    assert "There is no folder versions." in result.stderr
+    assert result.exit_code == 2
+
+
 def test_a_file_that_cannot_be_read_is_told(shop):
     """By its name, and nothing of it is run."""
     Path("alembic/versions/odd.py").write_text("def (")
@@ -294,6 +342,19 @@ def test_wrong_use_is_told(shop, options, words):
     assert PASSWORD not in result.stdout + result.stderr
     assert result.exit_code == 2
     assert shop.files == before
+
+
+@pytest.mark.parametrize("driver", ["postgresql+asyncpg", "mysql+aiomysql", "mysql+pymysql"])
+def test_a_parameter_that_the_driver_does_not_know_is_told(shop, driver):
+    """By its name, with what it may be called there."""
+    url = f"{driver}://ada:{PASSWORD}@127.0.0.1:1/shop?sslmode=require"
+
+    result = shop.generate("--database-url", url)
+
+    assert "does not take the parameter 'sslmode'" in result.stderr
+    assert "ssl=require" in result.stderr
+    assert PASSWORD not in result.stdout + result.stderr
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg", "mysql+aiomysql"])

@@ -390,6 +390,21 @@ def test_a_state_that_a_newer_release_wrote_is_refused(shop, sqlite_database):
         assert refused.exit_code == 2
 
 
+@pytest.mark.parametrize("column", ["renames", "started_at", "finished_at"])
+@pytest.mark.parametrize("garbage", ["not json", "7", "[1]", ""])
+def test_a_state_that_somebody_spoilt_is_refused(shop, sqlite_database, column, garbage):
+    """In whichever column, without a traceback."""
+    shop.migrate()
+    with closing(sqlite3.connect(make_url(sqlite_database).database)) as database:
+        database.execute(f"UPDATE watchword_migrations SET {column} = ?", [garbage])
+        database.commit()
+
+    for refused in (shop.migrate(), shop.migrate("status")):
+        assert "this release cannot read it" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert refused.exit_code == 2
+
+
 # --- the SQL -------------------------------------------------------------------------------------
 
 

@@ -304,6 +304,64 @@ def test_the_state_is_found_across_a_merge(folder, order):
     assert found.last_snapshot() == Snapshot.of(more)
 
 
+def branched(folder: Path, *, changes: int = 1) -> tuple[str, str]:
+    """Write a revision that adds a hat, and beside it, by somebody else, more; return both."""
+    generate(folder, resolve_schema(CORE_MODELS))
+    hat = generate(folder, schema_with(hat=Field("string", default="x")))
+    aside = hat.rename(folder.parent / hat.name)
+    for number in range(changes):
+        coats = {f"coat_{it}": Field("string", default="x") for it in range(number + 1)}
+        coat = generate(folder, schema_with(**coats))
+    aside.rename(hat)
+    return loaded(hat).revision, loaded(coat).revision
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("changes", [1, 2])
+def test_the_states_of_merged_branches_are_not_chosen_from(folder, order, changes):
+    """Either lacks what the other added, which would be added a second time."""
+    parents = branched(folder, changes=changes)[::order]
+    write(folder, "merged", parents)
+    write(folder, "further", "merged")
+    found = Revisions.read(folder)
+
+    with pytest.raises(ConfigurationError, match=", ".join(sorted(parents))) as refusal:
+        found.last_snapshot()
+
+    assert "watchword generate --database-url" in refusal.value.hint
+    assert found.agreed_snapshot() is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_state_after_a_merge_counts_again(folder, order):
+    """Of the branches before it nothing is asked any more, also where one went on with it."""
+    hat, coat = branched(folder)
+    write(folder, "merged", (hat, coat)[::order])
+    both = schema_with(hat=Field("string", default="x"), coat_0=Field("string", default="x"))
+    plan = make_plan(Snapshot(schema=None), Snapshot.of(both))
+    joined = write_revision(plan, Snapshot(schema=None), output=folder, parent="merged")
+    write(folder, "theirs", hat)
+    write(folder, "again", (loaded(joined).revision, "theirs")[::order])
+
+    found = Revisions.read(folder)
+
+    assert found.last_snapshot() == found.agreed_snapshot() == Snapshot.of(both)
+
+
+def test_revisions_in_folders_within_are_seen(folder):
+    """Alembic can be told to look there; what Python has compiled is none."""
+    within = folder / "2026" / "05"
+    compiled = within / "__pycache__"
+    compiled.mkdir(parents=True)
+    first = generate(folder, resolve_schema(CORE_MODELS), output=within / "auth.py")
+    (compiled / "odd.py").write_text("def (")
+
+    second = generate(folder, schema_with(EVERY_TYPE))
+
+    assert first.parent == within
+    assert loaded(second).down_revision == loaded(first).revision
+
+
 def test_a_file_that_is_there_is_not_overwritten(folder):
     """Whatever is in it."""
     there = folder / "auth.py"

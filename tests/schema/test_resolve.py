@@ -163,6 +163,9 @@ NAMINGS = {
     "an empty table": (Naming(tables={"user": ""}), ["model user of core", "''"]),
     "a prefix that is too long": (Naming(prefix="x" * 60), ["model user of core"]),
     "a name of too many bytes": (Naming(tables={"user": "ü" * 40}), ["model user of core"]),
+    "a schema for one table of ours": (Naming(schemas={"user": "people"}), ["user", "schema"]),
+    "the same schema for one": (Naming(schema="x", schemas={"session": "x"}), ["session"]),
+    "none for one": (Naming(schema="x", schemas={"session": None}), ["session"]),
 }
 
 

@@ -55,8 +55,9 @@ def generate(
     revision starts from what is in a database instead.
     """
     schema = load_app(name).schema
-    revisions = Revisions.read(output if output.is_dir() else output.parent)
-    recorded = revisions.last_snapshot()
+    revisions = Revisions.read(output.parent if output.suffix == ".py" else output)
+    by_revisions = database_url is None
+    recorded = revisions.last_snapshot() if by_revisions else revisions.agreed_snapshot()
     wanted = Snapshot.of(schema)
     present = recorded or Snapshot(schema=wanted.schema)
     if database_url is not None:

@@ -154,7 +154,8 @@ async def _other_refusal(ctx: Context, user: dict[str, Any], imagined: Record) -
     """Return what is told if more than the address is taken, or a value points at nothing.
 
     Databases name one reason of several. Were the address answered first, somebody's own value
-    of another field would tell known addresses from unknown ones.
+    of another field would tell known addresses from unknown ones; so would an id that was
+    given, as where it is a name.
 
     Args:
         ctx: Of the call.
@@ -171,7 +172,7 @@ async def _other_refusal(ctx: Context, user: dict[str, Any], imagined: Record) -
         if value is not None and not await ctx.store.count(referenced, F.id == value):
             return CoreError.FAILED_TO_CREATE_USER
     for key in model.unique_keys:
-        if key in {("id",), ("email",)} or None in (values[name] for name in key):
+        if key == ("email",) or None in (values[name] for name in key):
             continue
         theirs = [getattr(F, name) == values[name] for name in key]
         if await ctx.store.count("user", reduce(and_, theirs)):

@@ -1,12 +1,12 @@
 """Bring a database up to date: one process does it, the others wait and find it done."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
@@ -22,15 +22,22 @@ from watchword.adapters.sqlalchemy.violations import translated
 from watchword.clock import Clock, utc_now
 from watchword.concurrency import Backoff, call
 from watchword.errors import (
-    MigrationFailed,
     MigrationRefused,
     StorageUnavailable,
 )
 from watchword.migrations.aims import Aim, Migrated, OnMigration, Progress
 from watchword.migrations.calls import Step, steps_of
 from watchword.migrations.history import History
-from watchword.migrations.live import read_live
+from watchword.migrations.live import read_live, unfinished
 from watchword.migrations.plan import Plan
+from watchword.migrations.rebuilding import (
+    FOREIGN_KEYS_OFF,
+    FOREIGN_KEYS_ON,
+    check_references,
+    taken_down,
+    transaction,
+    without_foreign_keys,
+)
 from watchword.migrations.refusals import refusals_told, said
 from watchword.migrations.state import State, empty_rows, examine
 from watchword.migrations.statements import (
@@ -57,10 +64,6 @@ _SERVER_SETTINGS: Final = {
 }
 
 
-_FOREIGN_KEYS_OFF: Final = "PRAGMA foreign_keys = OFF"
-_FOREIGN_KEYS_ON: Final = "PRAGMA foreign_keys = ON"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     """What was decided and written down, and is now to be done."""
@@ -73,10 +76,10 @@ class _Job:
     def statements(self, connection: Connection) -> list[Statement]:
         """Return what is to be sent, where each statement is committed by itself."""
         plan, dialect = self.plan, connection.dialect
-        recorded = self.state.recorded or plan.after
+        live = self.state.live
         return [
-            *tidying(self.state.live.left_over, plan.after, recorded, dialect),
-            *statements_of(plan.changes, plan.after, dialect),
+            *tidying(live, plan.after, dialect),
+            *statements_of(plan.changes, plan.after, dialect, places=live.places),
         ]
 
     @property
@@ -152,9 +155,7 @@ class Migrator:
         async with self._connected() as held:
             if await held.call(lambda it: it.dialect.name) == "sqlite":
                 with refusals_told(None):
-                    return await self._patiently(
-                        held, lambda it: self._in_one_transaction(it, aim)
-                    )
+                    return await self._patiently(held, lambda it: self._in_onetransaction(it, aim))
             await held.call(_set_up)
             async with _locked(held):
                 job = await held.call(lambda it: self._prepared(it, aim))
@@ -249,13 +250,15 @@ class Migrator:
 
     # --- SQLite: all of it in one transaction ----------------------------------------------
 
-    def _in_one_transaction(self, connection: Connection, aim: Aim) -> Migrated:
-        with _without_foreign_keys(connection), _transaction(connection):
+    def _in_onetransaction(self, connection: Connection, aim: Aim) -> Migrated:
+        with without_foreign_keys(connection), transaction(connection):
             job = self._prepared(connection, aim)
             if isinstance(job, Migrated):
                 return job
-            run_steps(connection, self._steps(job.plan), job.plan.after)
-            _check_references(connection, job.plan.after)
+            run_steps(
+                connection, self._steps(job.plan), job.plan.after, job.state.recorded or Snapshot()
+            )
+            check_references(connection, job.plan.after)
             self._finish(connection, job)
             return job.migrated
 
@@ -263,22 +266,27 @@ class Migrator:
         return steps_of(plan.changes, schema=plan.after.schema, tables=plan.after.tables)
 
     def _sql(self, connection: Connection, aim: Aim) -> list[str]:
-        plan = self._examined(connection, aim).plan(aim)
+        state = self._examined(connection, aim)
+        plan = state.plan(aim)
         _refuse(plan.conflicts)
         if connection.dialect.name != "sqlite":
-            steps = statements_of(plan.changes, plan.after, connection.dialect)
+            steps = statements_of(
+                plan.changes, plan.after, connection.dialect, places=state.live.places
+            )
             return [it.alone or it.sql.replace("%%", "%") for it in steps]
         # Tried out and undone: making a table anew depends on what is there.
-        with _without_foreign_keys(connection):
+        with without_foreign_keys(connection):
             begin(connection)
             try:
-                with _heard(connection) as heard:
-                    run_steps(connection, self._steps(plan), plan.after)
+                with taken_down(connection) as heard:
+                    run_steps(
+                        connection, self._steps(plan), plan.after, state.recorded or Snapshot()
+                    )
             finally:
                 roll_back(connection)
         if not heard:
             return []
-        return [_FOREIGN_KEYS_OFF, "BEGIN", *heard, "COMMIT", _FOREIGN_KEYS_ON]
+        return [FOREIGN_KEYS_OFF, "BEGIN", *heard, "COMMIT", FOREIGN_KEYS_ON]
 
 
 def _refuse(conflicts: Sequence[str]) -> None:
@@ -319,58 +327,18 @@ def _executed(connection: Connection, statement: Statement) -> int:
     try:
         result = connection.exec_driver_sql(statement.sql)
     except DBAPIError as error:
-        if statement.undo is not None and not error.connection_invalidated:
-            # If that is refused as well, the next run does it.
-            with suppress(DBAPIError):
-                _executed(connection, statement.undo)
+        if not error.connection_invalidated:
+            _undo(connection, statement)
         raise
     return max(result.rowcount, 0) if statement.repeats else 0
 
 
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
-    begin(connection)
-    try:
-        yield
-        connection.exec_driver_sql("COMMIT")
-    except BaseException:
-        roll_back(connection)
-        raise
-
-
-@contextmanager
-def _without_foreign_keys(connection: Connection) -> Iterator[None]:
-    """Let a table be made anew: to drop the old one would delete what points at its rows."""
-    connection.exec_driver_sql(_FOREIGN_KEYS_OFF)
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql(_FOREIGN_KEYS_ON)
-
-
-def _check_references(connection: Connection, made: Snapshot) -> None:
-    for table in made.tables:
-        quoted = connection.dialect.identifier_preparer.quote(table)
-        broken = connection.execute(text(f"PRAGMA foreign_key_check({quoted})")).all()
-        if broken:
-            raise MigrationFailed(
-                f"{len(broken):,} rows of {table} point at rows that do not exist.",
-                hint=f"Nothing was changed. `PRAGMA foreign_key_check({table})` lists them.",
-            )
-
-
-@contextmanager
-def _heard(connection: Connection) -> Iterator[list[str]]:
-    """Take down what changes something."""
-    heard: list[str] = []
-
-    def hear(_c: Any, _cursor: Any, sql: str, *_rest: Any) -> None:
-        reads = sql.lstrip().upper().startswith(("SELECT", "PRAGMA")) and " = O" not in sql
-        if not reads:
-            heard.append(sql.strip())
-
-    event.listen(connection, "before_cursor_execute", hear)
-    try:
-        yield heard
-    finally:
-        event.remove(connection, "before_cursor_execute", hear)
+def _undo(connection: Connection, statement: Statement) -> None:
+    """Remove what a statement left behind, and nothing else that has its name."""
+    left = statement.leaves
+    if left is None or statement.undo is None:
+        return
+    # If that is refused as well, the next run does it.
+    with suppress(DBAPIError):
+        if left in unfinished(connection, left.schema, [left.table]):
+            _executed(connection, statement.undo)

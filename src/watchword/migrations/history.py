@@ -67,6 +67,7 @@ class History:
         def column(name: str, field: Field) -> Column[Any]:
             return Column(name, column_type(field), nullable=not field.required)
 
+        self.has_prefix = bool(naming.prefix)
         self.table = Table(
             version_table_name(naming),
             MetaData(schema=naming.schema),
@@ -89,12 +90,21 @@ class History:
         """Return every state, the first one first.
 
         Raises:
-            ConfigurationError: A newer release wrote what this one cannot read.
+            ConfigurationError: A newer release, or somebody else, wrote what this one cannot
+                read.
         """
         if not inspect(connection).has_table(self.table.name, schema=self.table.schema):
             return []
         rows = connection.execute(select(self.table).order_by(self.table.c.version))
-        return [_version(row) for row in rows.mappings()]
+        try:
+            return [_version(row) for row in rows.mappings()]
+        except (ValueError, TypeError) as error:  # SQLite keeps anything as an instant
+            raise ConfigurationError(
+                f"What is no time stands for one in {self.table.name}, and this release cannot "
+                "read it.",
+                hint="Put back what stood there, or install the newest Watchword here, and run "
+                "it again.",
+            ) from error
 
     def make(self, connection: Connection) -> None:
         """Make the table, if it is not there."""
@@ -140,6 +150,7 @@ class History:
 def _version(row: RowMapping) -> Version:
     try:
         snapshot = Snapshot.from_json(json.loads(row["snapshot"]))
+        renames = dict(json.loads(row["renames"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"Version {row['version']} of the database was made by Watchword {row['release']}, "
@@ -150,7 +161,7 @@ def _version(row: RowMapping) -> Version:
         number=row["version"],
         snapshot=snapshot,
         fingerprint=row["fingerprint"],
-        renames=json.loads(row["renames"]),
+        renames=renames,
         release=row["release"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],

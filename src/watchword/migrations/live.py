@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, inspect, text
@@ -21,7 +21,7 @@ from watchword.schema.snapshot import (
     TableState,
 )
 
-__all__ = ["LeftOver", "Live", "read_live"]
+__all__ = ["LeftOver", "Live", "read_live", "unfinished"]
 
 _MYSQL: Final = frozenset({"mysql", "mariadb"})
 # Equality under these is equality of bytes; they differ in nothing that is asked for.
@@ -30,11 +30,24 @@ _EXACT_ON_POSTGRESQL: Final = frozenset({None, "C", "POSIX", "default", "ucs_bas
 
 @dataclass(frozen=True, slots=True)
 class LeftOver:
-    """An index or a constraint that was begun and not finished."""
+    """An index or a constraint that was begun and not finished.
+
+    Args:
+        table: Whose it is.
+        name: Its own.
+        is_index: It is no constraint.
+        schema: The database schema that the table is said to be in, if one is.
+    """
 
     table: str
     name: str
     is_index: bool
+    schema: str | None = field(default=None, compare=False)
+
+    @property
+    def is_check(self) -> bool:
+        """Tell whether it is a check of ours that a column has no null."""
+        return re.fullmatch(r"watchword_[0-9a-f]{16}_not_null", self.name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +56,13 @@ class Live:
 
     Args:
         snapshot: The tables of ours.
-        left_over: What was begun by somebody who did not come to the end.
+        left_over: What of ours was begun by somebody who did not come to the end.
+        places: The database schema that each table is in, where that has to be said.
     """
 
     snapshot: Snapshot
     left_over: tuple[LeftOver, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_live(connection: Connection, wanted: Snapshot, recorded: Snapshot | None = None) -> Live:
@@ -57,15 +72,20 @@ def read_live(connection: Connection, wanted: Snapshot, recorded: Snapshot | Non
     """
     known = [*wanted.tables.values(), *(recorded or Snapshot()).tables.values()]
     names = sorted({it.name for it in known})
-    left_over = _left_over(connection, wanted.schema, names)
-    unfinished = frozenset(it.name for it in left_over)
+    begun = unfinished(connection, wanted.schema, names)
+    unready = frozenset(it.name for it in begun)
     parts = _Parts.read(connection, wanted.schema, names)
     tables = [
-        parts.table(name, _columns_of(known, name), connection.dialect, unfinished)
+        parts.table(name, _columns_of(known, name), connection.dialect, unready)
         for name in names
         if name in parts.columns
     ]
-    return Live(Snapshot(schema=wanted.schema).with_tables(tables), left_over)
+    ours = {key for table in known for key in table.key_names}
+    return Live(
+        Snapshot(schema=wanted.schema).with_tables(tables),
+        tuple(it for it in begun if it.name in ours or it.is_check),
+        _places(connection, wanted.schema, names),
+    )
 
 
 def _columns_of(known: Iterable[TableState], name: str) -> Mapping[str, ColumnState]:
@@ -114,10 +134,10 @@ class _Parts:
         name: str,
         known: Mapping[str, ColumnState],
         dialect: Dialect,
-        unfinished: frozenset[str],
+        begun: frozenset[str],
     ) -> TableState:
         columns = [_column(it, known.get(it["name"]), dialect) for it in self.columns[name]]
-        indexes = [it for it in self.indexes.get(name, ()) if it["name"] not in unfinished]
+        indexes = [it for it in self.indexes.get(name, ()) if it["name"] not in begun]
         references = self.references.get(name, ())
         return TableState(
             name=name,
@@ -127,7 +147,7 @@ class _Parts:
             references=tuple(
                 _reference(it, dialect)
                 for it in references
-                if it["name"] not in unfinished and len(it["constrained_columns"]) == 1
+                if it["name"] not in begun and len(it["constrained_columns"]) == 1
             ),
         )
 
@@ -245,27 +265,52 @@ def _reference(told: Mapping[str, Any], dialect: Dialect) -> Reference:
 
 # --- what was begun --------------------------------------------------------------------------
 
+# A schema's name as it is: what turns it into an identifier would fold and parse it.
+_OF_OURS: Final = """
+      AND t.relname = ANY(:names)
+      AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(t.oid)
+               ELSE n.nspname = CAST(:schema AS text) END
+"""
 _UNFINISHED: Final = text(
-    """
+    f"""
     SELECT t.relname, c.relname, true
     FROM pg_index i
     JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
-    WHERE NOT i.indisvalid
-      AND t.relnamespace = to_regnamespace(:schema) AND t.relname = ANY(:names)
+    JOIN pg_namespace n ON n.oid = t.relnamespace
+    WHERE NOT i.indisvalid {_OF_OURS}
     UNION ALL
     SELECT t.relname, o.conname, false
     FROM pg_constraint o JOIN pg_class t ON t.oid = o.conrelid
-    WHERE (NOT o.convalidated OR o.contype = 'c' AND o.conname LIKE 'watchword\\_%\\_not\\_null')
-      AND t.relnamespace = to_regnamespace(:schema) AND t.relname = ANY(:names)
-    """
+    JOIN pg_namespace n ON n.oid = t.relnamespace
+    WHERE (o.contype = 'f' AND NOT o.convalidated
+           OR o.contype = 'c' AND o.conname ~ '^watchword_[0-9a-f]{{16}}_not_null$') {_OF_OURS}
+    """  # noqa: S608 - of constants
+)
+_PLACES: Final = text(
+    f"""
+    SELECT t.relname, n.nspname FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
+    WHERE t.relkind IN ('r', 'p') {_OF_OURS}
+    """  # noqa: S608 - of constants
 )
 
 
-def _left_over(
-    connection: Connection, schema: str | None, names: list[str]
-) -> tuple[LeftOver, ...]:
-    """Find what only PostgreSQL can leave behind: elsewhere a statement is done or undone."""
+def unfinished(connection: Connection, schema: str | None, names: list[str]) -> list[LeftOver]:
+    """Find what only PostgreSQL can leave behind: elsewhere a statement is done or undone.
+
+    Args:
+        connection: To the database.
+        schema: The database schema of the tables.
+        names: Of the tables.
+    """
     if connection.dialect.name != "postgresql":
-        return ()
-    given = {"schema": schema or inspect(connection).default_schema_name, "names": names}
-    return tuple(LeftOver(*row) for row in connection.execute(_UNFINISHED, given))
+        return []
+    given = {"schema": schema, "names": names}
+    return [LeftOver(*row) for row in connection.execute(_UNFINISHED, given)]
+
+
+def _places(connection: Connection, schema: str | None, names: list[str]) -> dict[str, str]:
+    """Return the database schema of each table; by itself an index's name is anybody's."""
+    if connection.dialect.name != "postgresql":
+        return {}
+    rows = connection.execute(_PLACES, {"schema": schema, "names": names})
+    return {row.relname: row.nspname for row in rows}

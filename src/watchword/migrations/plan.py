@@ -59,6 +59,7 @@ def make_plan(
     recorded: Snapshot | None = None,
     renames: Renames | None = None,
     drop: bool = False,
+    adopts: bool = True,
 ) -> Plan:
     """Return what leads from what is there to what is wanted.
 
@@ -70,6 +71,7 @@ def make_plan(
         renames: What has another name now; nothing is guessed.
         drop: Remove what nobody wants any more, with its values. Otherwise it is kept, and
             made not to be in the way.
+        adopts: Take tables that nobody recorded for ours, whatever else is in them.
 
     Raises:
         ConfigurationError: A rename names nothing that there is.
@@ -85,6 +87,9 @@ def make_plan(
     ]
     made = list(_made(wanted, present))
     gone = [it for it in known.tables.values() if _is_left_over(it, wanted, present)]
+    conflicts = [text for it in tables for text in it.conflicts()]
+    conflicts += [] if adopts or recorded else _strangers(wanted, present)
+    conflicts += _others_in(gone, present) if drop else []
     return Plan(
         changes=(
             *naming.changes,
@@ -92,13 +97,38 @@ def make_plan(
             *(change for it in tables for change in it.changes()),
             *(_removed(gone) if drop else ()),
         ),
-        conflicts=(*naming.conflicts, *(text for it in tables for text in it.conflicts())),
-        kept=(
-            *(text for it in tables for text in it.kept()),
-            *(f"table {it.name}" for it in gone if not drop and not it.retired),
-        ),
+        conflicts=(*naming.conflicts, *conflicts),
+        kept=(*(text for it in tables for text in it.kept()), *_kept(gone, drop=drop)),
         after=_after(wanted, tables, [] if drop else gone),
     )
+
+
+def _kept(gone: Sequence[TableState], *, drop: bool) -> list[str]:
+    return [f"table {it.name}" for it in gone if not drop and not it.retired]
+
+
+def _strangers(wanted: Snapshot, present: Snapshot) -> Iterator[str]:
+    """Tell of tables that have our names, and may be the application's."""
+    for name, table in present.tables.items():
+        strange = set(table.columns) - set(wanted.tables[name].columns)
+        if strange:
+            yield (
+                f"The table {name} is there, with columns that are not ours: "
+                f"{', '.join(sorted(strange))}. If it is the application's, choose a prefix, or "
+                "give its user table to SQLAlchemyAdapter(user_model=…); if it is ours, say so "
+                "with `watchword migrate --keep`."
+            )
+
+
+def _others_in(gone: Sequence[TableState], present: Snapshot) -> Iterator[str]:
+    """Tell of what others would lose with a table of ours."""
+    for table in gone:
+        strange = set(present.tables[table.name].columns) - set(table.columns)
+        if strange:
+            yield (
+                f"The table {table.name} would go with columns that are not ours: "
+                f"{', '.join(sorted(strange))}. Take them off first."
+            )
 
 
 def _is_left_over(table: TableState, wanted: Snapshot, present: Snapshot) -> bool:

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from watchword.errors import MigrationFailed, StorageError, StorageUnavailable
+from watchword.errors import (
+    MigrationFailed,
+    StorageError,
+    StorageUnavailable,
+    UniqueViolation,
+)
 from watchword.migrations.changes import AddUnique, Change
 from watchword.migrations.statements import Statement
 
@@ -34,15 +39,15 @@ def refusals_told(statement: Statement | None) -> Iterator[None]:
             raise MigrationFailed(_words(error), hint=hint) from error
         raise MigrationFailed(
             f"{said(statement.change)}: {_words(error)}",
-            hint=f"{_advice(statement.change)}The statement was: {statement.sql[:300]}\n"
+            hint=f"{_advice(statement.change, error)}The statement was: {statement.sql[:300]}\n"
             "What was done before stays done. Mend what is in the way and run it again: it goes "
             "on from there.",
         ) from error
 
 
-def _advice(change: Change | None) -> str:
+def _advice(change: Change | None, error: StorageError) -> str:
     """Return how to find the rows that are in the way."""
-    if not isinstance(change, AddUnique):
+    if not isinstance(change, AddUnique) or not isinstance(error, UniqueViolation):
         return ""
     columns = ", ".join(change.key.columns)
     return (

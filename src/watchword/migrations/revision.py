@@ -40,12 +40,13 @@ class Revisions:
 
     @classmethod
     def read(cls, folder: Path) -> "Revisions":
-        """Return what is in a folder; nothing of it is run.
+        """Return what is in a folder and in those within it; nothing of it is run.
 
         Raises:
             ConfigurationError: A file cannot be read.
         """
-        found = (_read(path) for path in sorted(folder.glob("*.py")))
+        paths = sorted(it for it in folder.rglob("*.py") if "__pycache__" not in it.parts)
+        found = (_read(path) for path in paths)
         return cls({it.id: it for it in found if it is not None})
 
     def head(self) -> str | None:
@@ -64,18 +65,43 @@ class Revisions:
         return heads[0] if heads else None
 
     def last_snapshot(self) -> Snapshot | None:
-        """Return the state that the newest revision of ours leads to."""
-        waiting = [it for it in (self.head(),) if it is not None]
-        seen: set[str] = set()
+        """Return the state that the newest revision of ours leads to; None if there is none.
+
+        Raises:
+            ConfigurationError: Branches with revisions of ours were merged, and none of them
+                knows the state that they lead to together.
+        """
+        newest = self._newest()
+        if len(newest) > 1:
+            raise ConfigurationError(
+                f"The revisions {', '.join(it.id for it in newest)} were merged, and each of them "
+                "holds the state of its own branch alone.",
+                hint="Bring a database up to date with `alembic upgrade head`, and run "
+                "`watchword generate --database-url …`, which starts from what is there.",
+            )
+        return newest[0].snapshot if newest else None
+
+    def agreed_snapshot(self) -> Snapshot | None:
+        """Return the state as `last_snapshot` does, but None where merged branches differ."""
+        newest = self._newest()
+        return newest[0].snapshot if len(newest) == 1 else None
+
+    def _newest(self) -> list[Revision]:
+        """Return the revisions of ours that no other one of ours follows, before the head."""
+        head = self.head()
+        ours = [it for it in self._lineage([head] if head else []) if it.snapshot is not None]
+        followed = {it.id for one in ours for it in self._lineage(one.parents)}
+        return sorted((it for it in ours if it.id not in followed), key=lambda it: it.id)
+
+    def _lineage(self, ids: Sequence[str]) -> list[Revision]:
+        """Return revisions with all that are before them."""
+        waiting, found = list(ids), dict[str, Revision]()
         while waiting:
-            revision = self.by_id.get(waiting.pop(0))
-            if revision is None or revision.id in seen:
-                continue
-            if revision.snapshot is not None:
-                return revision.snapshot
-            seen.add(revision.id)
-            waiting += revision.parents
-        return None
+            revision = self.by_id.get(waiting.pop())
+            if revision is not None and revision.id not in found:
+                found[revision.id] = revision
+                waiting += revision.parents
+        return list(found.values())
 
 
 def _read(path: Path) -> Revision | None:

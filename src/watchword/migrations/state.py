@@ -30,12 +30,14 @@ class State:
         versions: What it was brought to, the last one last.
         pending: What was begun and not finished.
         live: What is there.
+        has_prefix: Tables of ours are told from others by their names.
     """
 
     wanted: Snapshot
     versions: Sequence[Version]
     pending: Version | None
     live: Live
+    has_prefix: bool = True
 
     @property
     def version(self) -> int:
@@ -114,6 +116,7 @@ class State:
             recorded=self.recorded,
             renames=replace(aim.renames, earlier=self.pending.renames if self.pending else {}),
             drop=aim.drop,
+            adopts=aim.keep or self.has_prefix,
         )
 
     def renames(self, aim: Aim) -> Mapping[str, str]:
@@ -234,7 +237,13 @@ def examine(
     every = history.read(connection)
     finished = [it for it in every if it.finished_at is not None]
     pending = next((it for it in every if it.finished_at is None), None)
-    state = State(wanted=wanted, versions=finished, pending=pending, live=Live(Snapshot()))
+    state = State(
+        wanted=wanted,
+        versions=finished,
+        pending=pending,
+        live=Live(Snapshot()),
+        has_prefix=history.has_prefix,
+    )
     aim = wanted if to is None else state.target(to)
     known = state.recorded if to is None else state.begun
     return replace(state, live=read_live(connection, aim, known))

@@ -1,8 +1,9 @@
 """From changes to the SQL that makes them; what is printed is what is run."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Final
 
 from alembic.migration import MigrationContext
@@ -25,9 +26,10 @@ from watchword.migrations.changes import (
     ChangeColumn,
     DropIndex,
     DropUnique,
+    RenameColumn,
 )
 from watchword.migrations.columns import built, constant_of, table_of
-from watchword.migrations.live import LeftOver
+from watchword.migrations.live import LeftOver, Live
 from watchword.migrations.rebuilding import AS_WRITTEN, carried_over, send
 from watchword.schema.snapshot import ColumnState, Snapshot, TableState
 
@@ -46,7 +48,8 @@ class Statement:
         change: What it is a part of; None if it is about none.
         repeats: It changes some rows at a time, and is repeated until none is left.
         is_patient: It takes long and locks nothing that others need.
-        undo: Removes what it, or what came before it, leaves behind when it fails.
+        leaves: What it, or what came before it, leaves behind when it fails.
+        undo: Removes that.
         alone: The same for all rows at once, for who sends it by hand.
     """
 
@@ -54,16 +57,28 @@ class Statement:
     change: Change | None = None
     repeats: bool = False
     is_patient: bool = False
+    leaves: LeftOver | None = None
     undo: "Statement | None" = None
     alone: str | None = None
 
 
 def statements_of(
-    changes: Iterable[Change], wanted: Snapshot, dialect: Dialect
+    changes: Iterable[Change],
+    wanted: Snapshot,
+    dialect: Dialect,
+    *,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Statement]:
-    """Return the statements for a database that commits each by itself."""
-    writer = _Writer(wanted, dialect)
-    online = _ONLINE if dialect.name == "postgresql" else {}
+    """Return the statements for a database that commits each by itself.
+
+    Args:
+        changes: In their order.
+        wanted: What is to be.
+        dialect: Of the database.
+        places: The database schemas of the tables, where they have to be said.
+    """
+    writer = _Writer(wanted, dialect, places)
+    online = _ONLINE.get(dialect.name, {})
     found: list[Statement] = []
     for change in changes:
         write = online.get(type(change), _Writer.plainly)
@@ -77,9 +92,11 @@ class _Writer:
     Args:
         wanted: What is to be.
         dialect: Of the database.
+        places: The database schemas of the tables.
     """
 
-    def __init__(self, wanted: Snapshot, dialect: Dialect) -> None:
+    def __init__(self, wanted: Snapshot, dialect: Dialect, places: Mapping[str, str]) -> None:
+        self._places = places
         self._wanted = wanted
         self._dialect = dialect
         self._quote = dialect.identifier_preparer.quote
@@ -123,6 +140,11 @@ class _Writer:
     def _state(self, change: Change) -> TableState:
         return self._wanted.tables[str(change.table)]
 
+    def renamed_column(self, change: RenameColumn) -> Iterator[Statement]:
+        """Rename it on MariaDB and MySQL without saying again, and so losing, what it is."""
+        old, new = self._quote(change.column.name), self._quote(change.name)
+        yield self._altering(change, f"RENAME COLUMN {old} TO {new}")
+
     # --- PostgreSQL, with people at work: no lock is held while a table is read --------------
 
     def index(self, change: AddIndex | AddUnique) -> Iterator[Statement]:
@@ -135,20 +157,21 @@ class _Writer:
             change=change,
             is_patient=True,
             # An invalid index still refuses rows, and the name is taken.
-            undo=self._dropped(change.key.name, change),
+            leaves=self._left(change.table, change.key.name, is_index=True),
+            undo=self._dropped(change.table, change.key.name, change),
         )
         if unique:
             yield self._altering(change, f"ADD CONSTRAINT {name} UNIQUE USING INDEX {name}")
 
     def drop_index(self, change: DropIndex) -> Iterator[Statement]:
         """Remove an index beside those who read."""
-        yield self._dropped(change.key.name, change)
+        yield self._dropped(change.table, change.key.name, change)
 
     def drop_unique(self, change: DropUnique) -> Iterator[Statement]:
         """Remove a constraint; or the index alone, if somebody did not come further."""
         name = self._quote(change.key.name)
         yield self._altering(change, f"DROP CONSTRAINT IF EXISTS {name}")
-        yield self._dropped(change.key.name, change)
+        yield self._dropped(change.table, change.key.name, change)
 
     def reference(self, change: AddReference) -> Iterator[Statement]:
         """Hold new rows to a reference first, and look at the old ones then."""
@@ -160,7 +183,7 @@ class _Writer:
             f"ADD CONSTRAINT {name} FOREIGN KEY({self._quote(it.column)}) REFERENCES "
             f"{target} ({self._quote(it.target)}) ON DELETE {it.on_delete.upper()} NOT VALID",
         )
-        yield self._validating(change, name)
+        yield self._validating(change, it.name)
 
     def column(self, change: ChangeColumn) -> Iterator[Statement]:
         """Change a column; one that becomes required is looked through without a lock."""
@@ -179,28 +202,38 @@ class _Writer:
             change, f"ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID"
         )
         yield from fill  # who wrote a null meanwhile
-        yield self._validating(change, check)
+        yield self._validating(change, _check_name(change))
         yield self._altering(change, f"ALTER COLUMN {column} SET NOT NULL")
         yield self._altering(change, f"DROP CONSTRAINT {check}")
 
     def tidy(self, it: LeftOver) -> Statement:
         """Remove what was begun."""
         if it.is_index:
-            return self._dropped(it.name, None)
+            return self._dropped(it.table, it.name, None)
         sql = f"ALTER TABLE {self._table(it.table)} DROP CONSTRAINT {self._quote(it.name)}"
         return Statement(sql=sql)
 
-    def _dropped(self, index: str, change: Change | None) -> Statement:
-        name = self._table(index)  # in the database schema of its table
+    def _dropped(self, table: str, index: str, change: Change | None) -> Statement:
+        # In the database schema of its table: by itself the name may be another's.
+        parts = (self._places.get(table, self._wanted.schema), index)
+        name = ".".join(self._quote(it) for it in parts if it)
         return Statement(
             sql=f"DROP INDEX CONCURRENTLY IF EXISTS {name}", change=change, is_patient=True
         )
 
-    def _validating(self, change: Change, constraint: str) -> Statement:
+    def _validating(self, change: Change, name: str) -> Statement:
         """Look through the rows; what does not hold for them must not refuse new ones."""
-        sql = f"ALTER TABLE {self._table(change.table)} VALIDATE CONSTRAINT {constraint}"
-        undo = self._altering(change, f"DROP CONSTRAINT {constraint}")
-        return Statement(sql=sql, change=change, is_patient=True, undo=undo)
+        sql = f"ALTER TABLE {self._table(change.table)} VALIDATE CONSTRAINT {self._quote(name)}"
+        return Statement(
+            sql=sql,
+            change=change,
+            is_patient=True,
+            leaves=self._left(change.table, name, is_index=False),
+            undo=self._altering(change, f"DROP CONSTRAINT {self._quote(name)}"),
+        )
+
+    def _left(self, table: str, name: str, *, is_index: bool) -> LeftOver:
+        return LeftOver(table, name, is_index=is_index, schema=self._wanted.schema)
 
     def _altering(self, change: Change, what: str) -> Statement:
         return Statement(sql=f"ALTER TABLE {self._table(change.table)} {what}", change=change)
@@ -210,33 +243,30 @@ class _Writer:
         return f"{self._quote(schema)}.{self._quote(name)}" if schema else self._quote(name)
 
 
-_ONLINE: Final[Mapping[type[Any], Any]] = {
-    AddIndex: _Writer.index,
-    AddUnique: _Writer.index,
-    DropIndex: _Writer.drop_index,
-    DropUnique: _Writer.drop_unique,
-    AddReference: _Writer.reference,
-    ChangeColumn: _Writer.column,
+_IN_PLACE: Final = {RenameColumn: _Writer.renamed_column}
+_ONLINE: Final[Mapping[str, Mapping[type[Any], Any]]] = {
+    "postgresql": {
+        AddIndex: _Writer.index,
+        AddUnique: _Writer.index,
+        DropIndex: _Writer.drop_index,
+        DropUnique: _Writer.drop_unique,
+        AddReference: _Writer.reference,
+        ChangeColumn: _Writer.column,
+    },
+    "mysql": _IN_PLACE,
+    "mariadb": _IN_PLACE,
 }
 
 
-def tidying(
-    left_over: Sequence[LeftOver], wanted: Snapshot, recorded: Snapshot, dialect: Dialect
-) -> list[Statement]:
-    """Return what removes that which somebody began and did not finish; of ours alone."""
-    tables = (*wanted.tables.values(), *recorded.tables.values())
-    ours = {name for table in tables for name in table.key_names}
-    writer = _Writer(wanted, dialect)
-    return [writer.tidy(it) for it in left_over if it.name in ours or _is_check(it.name)]
+def tidying(live: Live, wanted: Snapshot, dialect: Dialect) -> list[Statement]:
+    """Return what removes that which somebody began and did not finish."""
+    writer = _Writer(wanted, dialect, live.places)
+    return [writer.tidy(it) for it in live.left_over]
 
 
 def _check_name(change: ChangeColumn) -> str:
     digest = sha256(f"{change.table}.{change.column.name}".encode()).hexdigest()[:16]
     return f"watchword_{digest}_not_null"
-
-
-def _is_check(name: str) -> bool:
-    return name.startswith("watchword_") and name.endswith("_not_null")
 
 
 # --- rows that have no value yet -------------------------------------------------------------
@@ -280,22 +310,38 @@ class _Written:
         """Keep nothing back."""
 
 
-def run_steps(connection: Connection, steps: Iterable[Step], wanted: Snapshot) -> None:
-    """Make changes inside the transaction that is open; for SQLite."""
+def run_steps(
+    connection: Connection, steps: Iterable[Step], wanted: Snapshot, recorded: Snapshot
+) -> None:
+    """Make changes inside the transaction that is open; for SQLite.
+
+    Args:
+        connection: In the transaction.
+        steps: In their order.
+        wanted: What is to be.
+        recorded: What was made before; what is in neither is somebody else's.
+    """
+    ours = frozenset(_names(wanted)) | frozenset(_names(recorded))
     operations = Operations(MigrationContext.configure(connection))
     for step in steps:
         if isinstance(step, Backfill):
             whole, _ = _filling(wanted.tables[step.table], step.column, wanted.schema)
             send(connection, whole)
         elif isinstance(step, Batch) and _makes_anew(step):
-            dropped = {str(it.arguments[0]) for it in step.calls if it.name.startswith("drop_")}
-            with carried_over(connection, step.table, dropped=dropped):
+            with carried_over(connection, step.table, ours=ours):
                 _call(operations, step, wanted.schema)
         elif isinstance(step, Batch):
             for call in step.calls:
                 _call_one(operations, _of_table(call, step.table), wanted.schema)
         elif not isinstance(step, RenameKey):
             _call(operations, step, wanted.schema)
+
+
+def _names(snapshot: Snapshot) -> Iterator[str]:
+    """Go through the names of columns, keys and references."""
+    for table in snapshot.tables.values():
+        yield from table.columns
+        yield from table.key_names
 
 
 def _makes_anew(step: Batch) -> bool:

@@ -28,7 +28,8 @@ class Naming:
         case: How words are joined in names.
         tables: Single tables' full names, by model.
         columns: Single columns' names, by `"model.field"`.
-        schemas: Single tables' database schemas, by model.
+        schemas: Database schemas of tables of the application's, by model; they tell it
+            themselves. Ours are all in `schema`.
     """
 
     prefix: str = "watchword_"

@@ -67,6 +67,8 @@ def resolve_schema(
             nothing, a name cannot be used, or a table of the application's cannot stand for
             its model; the message names both sides.
     """
+    naming = naming or Naming()
+    _check_schemas(naming, own)
     draft = _Draft()
     for model in core_models:
         draft.add(model, owner="core")
@@ -85,13 +87,24 @@ def resolve_schema(
         models[name] = it.model
         for field_name in it.model.fields:
             draft.owners.setdefault(f"{name}.{field_name}", "the application")
-    schema = Schema(models, _named_as_there(naming or Naming(), fitted), draft.owners)
+    schema = Schema(models, _named_as_there(naming, fitted), draft.owners)
     for model in models.values():
         _check_fields(model, schema)
         _check_keys(model, schema)
     _check_physical_names(schema)
     _check_constraint_names(schema)
     return schema
+
+
+def _check_schemas(naming: Naming, own: Sequence[OwnTable]) -> None:
+    """Refuse a schema for a single table of ours: all of ours are made and changed in one."""
+    ours = sorted(set(naming.schemas) - {it.model for it in own})
+    if ours:
+        raise ConfigurationError(
+            f"Naming gives {', '.join(ours)} a database schema alone, which only a table of the "
+            "application's can have.",
+            hint="Use Naming(schema=…) for all of ours.",
+        )
 
 
 @dataclass

@@ -105,14 +105,21 @@ def _from_url(database: str | URL) -> Source:
 def _checked_url(database: str | URL) -> URL:
     try:
         url = make_url(database)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):
+        # Without the cause: it shows what was taken for the port, a part of a password with @.
         raise ConfigurationError(
             "The database URL cannot be read.",
-            hint="Write it like sqlite+aiosqlite:///auth.db or postgresql+asyncpg://user@host/db.",
-        ) from error
+            hint="Write it like sqlite+aiosqlite:///auth.db or postgresql+asyncpg://user@host/db, "
+            "with @, : and / of a password as %40, %3A and %2F.",
+        ) from None
+    _check_driver(url)
+    return url
+
+
+def _check_driver(url: URL) -> None:
     backend = url.get_backend_name()
     try:
-        url.get_dialect().import_dbapi()
+        create_engine(url)  # imports the driver and reads the parameters, and no more
     except NoSuchModuleError as error:
         raise ConfigurationError(
             f"There is no database driver {url.drivername!r}.",
@@ -124,7 +131,11 @@ def _checked_url(database: str | URL) -> URL:
             f"The driver of {url.drivername!r} is not installed.",
             hint=f'pip install "watchword[{_EXTRAS.get(backend, "mysql")}]"',
         ) from error
-    return url
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "A parameter of the database URL has a value that its driver cannot take.",
+            hint="Look behind the question mark: ports, timeouts and their like are numbers.",
+        ) from None
 
 
 # --- processes and loops -------------------------------------------------------------------

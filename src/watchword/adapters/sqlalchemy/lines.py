@@ -3,6 +3,7 @@
 All SQL is written as plain functions of a blocking `Connection`; a line calls them there.
 """
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from watchword.adapters.sqlalchemy.dialects import prepare_connection
 from watchword.concurrency import Backoff, acquire, finish, offload, offload_at_once
-from watchword.errors import StorageUnavailable
+from watchword.errors import ConfigurationError, StorageUnavailable
 
 __all__ = [
     "AsyncLine",
@@ -188,9 +189,29 @@ async def _connect(engine: AsyncEngine) -> AsyncConnection:
 def _reachable() -> Iterator[None]:
     """Tell that nobody was there, and so nothing was done, if a driver raises it bare."""
     try:
-        yield
+        with _understood():
+            yield
     except OSError as error:
         raise StorageUnavailable("The database cannot be reached.", retryable=True) from error
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Tell that the driver does not take what stands behind the URL's question mark.
+
+    Drivers get it as keyword arguments, when the first connection is opened.
+    """
+    try:
+        yield
+    except TypeError as error:
+        named = re.search(r"unexpected keyword argument ('\w+')", str(error))
+        raise ConfigurationError(
+            f"The driver does not take the parameter {named[1]} of the database URL."
+            if named
+            else "The driver does not take a parameter of the database URL.",
+            hint="Name it as the driver does, or leave it out; sslmode=require is ssl=require "
+            "for asyncpg.",
+        ) from error
 
 
 async def _work_and_close(connection: AsyncConnection, work: Work[T]) -> T:
@@ -215,7 +236,7 @@ class BlockingLine:
 
     async def open(self, keep: Keep) -> None:
         """Take a connection from the pool."""
-        await offload(lambda: keep(self._engine().connect()))
+        await offload(lambda: keep(self._connect()))
 
     async def call(self, connection: Connection, work: Work[T]) -> T:
         """Run work on a connection, to its end even if the caller is cancelled.
@@ -233,8 +254,12 @@ class BlockingLine:
         raise NotFetchedError
 
     def _work_and_close(self, work: Work[T]) -> T:
-        with self._engine().connect() as connection:
+        with self._connect() as connection:
             return work(connection)
+
+    def _connect(self) -> Connection:
+        with _understood():
+            return self._engine().connect()
 
     async def give_back(self, connection: Connection) -> None:
         """Return a connection to the pool."""
