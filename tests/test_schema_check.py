@@ -211,6 +211,19 @@ async def test_a_start_does_not_wait_for_a_migration(place, start, caplog):
     assert logged(caplog) == ["W020"]
 
 
+@pytest.mark.parametrize("place", ["postgresql", "mysql"], indirect=True)
+async def test_a_start_waits_for_others_a_moment_only(place, start, caplog, monkeypatch):
+    """Whoever changes other tables in the same database for hours holds up no start."""
+    await start(place)
+    place.sql(DROP_INDEX[place.url.get_backend_name()])
+    monkeypatch.setattr("watchword.migrations.check._PATIENCE", 0.05)
+
+    with place.engine.connect() as connection, schema_lock(connection):
+        await start(place)
+
+    assert logged(caplog) == ["W013"]
+
+
 async def test_what_is_found_can_be_asked_for(place, start):
     """By who has no lifespan to start with, too."""
     await start(place)

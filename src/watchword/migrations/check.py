@@ -11,7 +11,7 @@ from watchword.adapters.sqlalchemy.dialects import schema_lock
 from watchword.adapters.sqlalchemy.tables import ModelTable
 from watchword.adapters.sqlalchemy.violations import translated
 from watchword.engine.findings import Code, Finding
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.migrations.aims import Aim
 from watchword.migrations.borrowed import with_borrowed_types
 from watchword.migrations.drift import Drift, Remedy
@@ -27,6 +27,7 @@ from watchword.schema.snapshot import Snapshot
 
 __all__ = ["Look", "look_at"]
 
+_PATIENCE: Final = 5
 _MIGRATE: Final = "`watchword migrate`"
 _KEEP: Final = "Start the newer code, or `watchword migrate --keep`"
 _ALEMBIC: Final = (
@@ -63,12 +64,18 @@ async def look_at(adapter: SQLAlchemyAdapter[Any], schema: Schema) -> Look:
             if not look.findings or look.is_empty or look.is_being_changed:
                 return look
 
-            # Another process may be making the tables at this moment: wait for it.
+            # Another process may be making the tables at this moment: wait for it, but not for
+            # a long migration of somebody else's.
             def look_again(connection: Connection) -> Look:
-                with schema_lock(connection):
+                with schema_lock(connection, patience=_PATIENCE):
                     return checker.look(connection)
 
-            return await held.call(look_again)
+            try:
+                return await held.call(look_again)
+            except StorageUnavailable as error:
+                if not error.retryable:
+                    raise
+                return look
 
 
 class _Checker:

@@ -50,7 +50,7 @@ async def start_tables(
     """
     look = None if check == "off" else await _look(adapter, schema)
     if look is None:
-        # Nobody can look, or wants to: tables are made as they always were.
+        # Nobody can look, or wants to.
         if check != "error":
             await create()
         return

@@ -190,13 +190,17 @@ def makes_tables_in_a_transaction(connection: Connection) -> bool:
 
 
 @contextmanager
-def schema_lock(connection: Connection) -> Iterator[None]:
+def schema_lock(connection: Connection, *, patience: float = SCHEMA_PATIENCE) -> Iterator[None]:
     """Keep other processes from changing the schema; on SQLite the transaction does.
+
+    Args:
+        connection: On which statements commit by themselves.
+        patience: For how many seconds the lock is asked for.
 
     Raises:
         StorageUnavailable: Another one does not come to an end.
     """
-    give_up_at = monotonic() + SCHEMA_PATIENCE
+    give_up_at = monotonic() + patience
     while not try_schema_lock(connection):
         if monotonic() > give_up_at:
             raise StorageUnavailable("Another process is changing the schema.", retryable=True)
