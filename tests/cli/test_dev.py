@@ -309,11 +309,11 @@ class TestMistakes:
         ],
     )
     def test_a_url_that_its_driver_does_not_understand(self, here, url):
-        """A parameter of another driver, a password that is not escaped: exit code 1."""
+        """A parameter of another driver, a password that is not escaped: exit code 2."""
         result = run("--port", "0", "--database", url)
 
-        assert result.exit_code == 1
-        assert "postgresql+asyncpg://127.0.0.1:1/shop does not take all" in result.stderr
+        assert result.exit_code == 2
+        assert "The driver does not take all that the database URL says." in result.stderr
         assert "half" not in result.output
 
     @pytest.mark.parametrize("content", ["", "too short", "x" * 64, b"\xff" * 64])

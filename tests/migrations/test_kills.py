@@ -19,11 +19,11 @@ KILLING: Final = Path(__file__).with_name("killing.py")
 IS_SOAK: Final = bool(os.environ.get("WATCHWORD_SOAK"))
 # One point after so many; at the soak each. SQLite's are all of one transaction.
 STEPS: Final = {
-    "sqlite": 1 if IS_SOAK else 27,
-    "postgresql": 1 if IS_SOAK else 4,
-    "mysql": 1 if IS_SOAK else 4,
+    "sqlite": 1 if IS_SOAK else 45,
+    "postgresql": 1 if IS_SOAK else 9,
+    "mysql": 1 if IS_SOAK else 9,
 }
-MOMENTS: Final = 40 if IS_SOAK else 3
+MOMENTS: Final = 40 if IS_SOAK else 1
 
 
 @pytest.mark.slow

@@ -160,14 +160,6 @@ async def _prepare(auth: Watchword, database: str) -> None:
             f"The database {shown_database(database)} cannot be used: {reason_of(error)}.",
             hint="Look whether it runs and lets you in, or choose another with --database.",
         ) from error
-    except TypeError as error:
-        # A driver is called with the URL's parameters as arguments, and so refuses others.
-        # Its words are not repeated: where a password holds an unescaped @, they are its end.
-        raise Unable(
-            f"The driver of {shown_database(database)} does not take all that its URL says.",
-            hint="Look at what stands after the question mark, and write a password's own "
-            "@ : / ? as %40 %3A %2F %3F.",
-        ) from error
     finally:
         await auth.close()
 

@@ -3,7 +3,6 @@
 All SQL is written as plain functions of a blocking `Connection`; a line calls them there.
 """
 
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -203,15 +202,13 @@ def _understood() -> Iterator[None]:
     """
     try:
         yield
-    except TypeError as error:
-        named = re.search(r"unexpected keyword argument ('\w+')", str(error))
+    except TypeError:
+        # Its words are not repeated: where a password holds an unescaped @, they are its end.
         raise ConfigurationError(
-            f"The driver does not take the parameter {named[1]} of the database URL."
-            if named
-            else "The driver does not take a parameter of the database URL.",
-            hint="Name it as the driver does, or leave it out; sslmode=require is ssl=require "
-            "for asyncpg.",
-        ) from error
+            "The driver does not take all that the database URL says.",
+            hint="Look at what stands after the question mark (for asyncpg sslmode=require is "
+            "ssl=require), and write a password's own @ : / ? as %40 %3A %2F %3F.",
+        ) from None
 
 
 async def _work_and_close(connection: AsyncConnection, work: Work[T]) -> T:
