@@ -26,10 +26,10 @@ Sign: TypeAlias = Literal["+", "-", "~"]
 
 
 @dataclass(frozen=True, slots=True)
-class CreateTable:
-    """Make a table with its columns, keys and references."""
+class _OfTable:
+    """Something about a whole table."""
 
-    sign: ClassVar[Sign] = "+"
+    sign: ClassVar[Sign]
     state: TableState
 
     @property
@@ -39,6 +39,13 @@ class CreateTable:
 
     def __str__(self) -> str:
         return f"table {self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable(_OfTable):
+    """Make a table with its columns, keys and references."""
+
+    sign = "+"
 
     def undone(self) -> "DropTable":
         """Return what undoes it."""
@@ -46,19 +53,10 @@ class CreateTable:
 
 
 @dataclass(frozen=True, slots=True)
-class DropTable:
+class DropTable(_OfTable):
     """Remove a table with its rows."""
 
-    sign: ClassVar[Sign] = "-"
-    state: TableState
-
-    @property
-    def table(self) -> str:
-        """The table's name."""
-        return self.state.name
-
-    def __str__(self) -> str:
-        return f"table {self.table}"
+    sign = "-"
 
     def undone(self) -> CreateTable:
         """Return what makes the table again, without its rows."""
@@ -83,15 +81,22 @@ class RenameTable:
 
 
 @dataclass(frozen=True, slots=True)
-class AddColumn:
-    """Add a column; rows that are there get its default."""
+class _OfColumn:
+    """Something about a whole column."""
 
-    sign: ClassVar[Sign] = "+"
+    sign: ClassVar[Sign]
     table: str
     column: ColumnState
 
     def __str__(self) -> str:
         return f"column {self.table}.{self.column.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumn(_OfColumn):
+    """Add a column; rows that are there get its default."""
+
+    sign = "+"
 
     def undone(self) -> "DropColumn":
         """Return what undoes it."""
@@ -99,15 +104,10 @@ class AddColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class DropColumn:
+class DropColumn(_OfColumn):
     """Remove a column with its values."""
 
-    sign: ClassVar[Sign] = "-"
-    table: str
-    column: ColumnState
-
-    def __str__(self) -> str:
-        return f"column {self.table}.{self.column.name}"
+    sign = "-"
 
     def undone(self) -> AddColumn:
         """Return what makes the column again, without its values: rows may have none then."""
@@ -242,15 +242,22 @@ class DropIndex(_OfKey):
 
 
 @dataclass(frozen=True, slots=True)
-class AddReference:
-    """Let a column point at rows that exist alone."""
+class _OfReference:
+    """Something about a foreign key."""
 
-    sign: ClassVar[Sign] = "+"
+    sign: ClassVar[Sign]
     table: str
     reference: Reference
 
     def __str__(self) -> str:
         return f"foreign key {self.table}.{self.reference.column} to {self.reference.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddReference(_OfReference):
+    """Let a column point at rows that exist alone."""
+
+    sign = "+"
 
     def undone(self) -> "DropReference":
         """Return what undoes it."""
@@ -258,15 +265,10 @@ class AddReference:
 
 
 @dataclass(frozen=True, slots=True)
-class DropReference:
+class DropReference(_OfReference):
     """Let a column point at anything again."""
 
-    sign: ClassVar[Sign] = "-"
-    table: str
-    reference: Reference
-
-    def __str__(self) -> str:
-        return f"foreign key {self.table}.{self.reference.column} to {self.reference.table}"
+    sign = "-"
 
     def undone(self) -> AddReference:
         """Return what undoes it."""
