@@ -501,6 +501,7 @@ def require_nothing_to_do(auth: BlockingWatchword) -> None:
     plan = plan_of(auth)
     assert [str(it) for it in plan.changes] == []
     assert plan.conflicts == ()
+    assert auth.check_schema() == []
 
 
 # --- the databases ----------------------------------------------------------------------------
