@@ -50,6 +50,10 @@ fix: $(VENV)/.installed ## format, and make the safe fixes
 	@$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+.PHONY: blocking
+blocking: $(VENV)/.installed ## write the classes without `await` anew, from the async ones
+	@$(BIN)/python tools/write_blocking.py
+
 .PHONY: bench
 bench: $(VENV)/.installed ## run the benchmarks, side by side
 	@for file in bench/*.py; do

@@ -39,6 +39,11 @@ SLOW: Final = (
     *("test_a_limit_holds", "test_one_caller_creates", "test_one_caller_consumes"),
     *("test_one_caller_swaps", "test_consume_without_the_protocol", "test_counts_are_not_lost"),
     *("test_several_tokens_go_to_several_callers", "test_a_stranger_runs_the_suite"),
+    *("test_a_limit_holds_for_rows", "test_many_rows_race_for_a_key"),
+    *("test_all_who_link_one_account_get_the_same", "test_one_of_two_users_gets_an_account"),
+    *("test_callers_who_leave_one_way_in_leave_one", "test_one_caller_unlinks_an_account"),
+    *("test_of_all_who_issue_one_stays", "test_so_many_callers_may_try"),
+    *("test_one_caller_deletes_a_user", "test_a_broken_promise_is_found_in_a_store"),
 )
 
 

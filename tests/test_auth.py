@@ -15,7 +15,6 @@ from watchword import (
     Watchword,
 )
 from watchword.adapters.memory import MemoryAdapter
-from watchword.concurrency import run_blocking
 from watchword.http.messages import Request
 from watchword.schema import Field
 from watchword.storage.contract import Capabilities
@@ -332,7 +331,7 @@ def test_a_blocking_instance_needs_no_loop(sqlite_database, cheap_passwords):
     asking = Request(method="GET", path="/me", headers=(("cookie", f"{name}={value}"),))
     assert auth.identify(asking).user.email == "ada@example.org"
     auth.close()
-    assert run_blocking(auth.store.count("user", F.email == "ada@example.org")) == 1
+    assert auth.store.count("user", F.email == "ada@example.org") == 1
     auth.close()
 
 

@@ -25,7 +25,7 @@ CORE: Final = {
 LOADED_BY_NEED: Final = (
     *("sqlalchemy", "alembic", "pymongo", "redis", "asyncpg", "psycopg", "aiosqlite", "aiomysql"),
     *("pymysql", "sqlite3", "fastapi", "starlette", "flask", "django", "litestar", "click"),
-    *("rich", "httpx", "aiosmtplib", "smtplib", "pytest", "hypothesis"),
+    *("rich", "httpx", "aiosmtplib", "smtplib", "bcrypt", "pytest", "hypothesis"),
 )
 # Who runs the code of others, and has to go on whatever that does.
 CATCHES_WHATEVER_COMES: Final = {
@@ -263,7 +263,7 @@ NOT_OURS_TO_NAME: Final = (
     *("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org"),
 )
 FOLDERS: Final = (
-    *("src", "tests", "docs", "changelog.d", "requirements", "bench", "examples", ".ci"),
+    *("src", "tests", "docs", "changelog.d", "requirements", "bench", "examples", "tools", ".ci"),
 )
 TEXTS: Final = sorted(
     path

@@ -1,8 +1,10 @@
 """Authentication for Python applications, on any database, behind any framework."""
 
 from watchword.auth import BlockingWatchword, Watchword
+from watchword.crypto.sealing import UnsealError
 from watchword.engine.findings import Finding
 from watchword.engine.hooks import EndpointCall, EndpointHook
+from watchword.engine.importing import Imported
 from watchword.engine.mail import Mail, SendMail
 from watchword.engine.options import (
     AccountOptions,
@@ -15,15 +17,17 @@ from watchword.engine.options import (
     UserCallback,
     UserOptions,
 )
+from watchword.engine.personal_data import Erased, StillReferenced
 from watchword.engine.plugin import Plugin
-from watchword.engine.purge import Purged
 from watchword.engine.rate_limit import RateLimit, RateLimits
 from watchword.errors import (
     APIError,
     ConfigurationError,
     CoreError,
+    LastAccount,
     MigrationFailed,
     MigrationRefused,
+    NoSuchUser,
     StorageError,
     StorageUnavailable,
     WatchwordError,
@@ -31,11 +35,13 @@ from watchword.errors import (
 from watchword.http.messages import Request, Response
 from watchword.migrations import Migrated
 from watchword.schema import Field, Naming
-from watchword.storage.entities import Identity, Session, User
+from watchword.storage.entities import Account, Identity, Session, User
 from watchword.storage.hooks import DatabaseHook
+from watchword.storage.purge import Purged
 
 __all__ = [
     "APIError",
+    "Account",
     "AccountOptions",
     "BlockingWatchword",
     "ChangeEmail",
@@ -48,14 +54,18 @@ __all__ = [
     "EmailVerification",
     "EndpointCall",
     "EndpointHook",
+    "Erased",
     "Field",
     "Finding",
     "Identity",
+    "Imported",
+    "LastAccount",
     "Mail",
     "Migrated",
     "MigrationFailed",
     "MigrationRefused",
     "Naming",
+    "NoSuchUser",
     "Plugin",
     "Purged",
     "RateLimit",
@@ -65,8 +75,10 @@ __all__ = [
     "SendMail",
     "Session",
     "SessionOptions",
+    "StillReferenced",
     "StorageError",
     "StorageUnavailable",
+    "UnsealError",
     "User",
     "UserCallback",
     "UserOptions",

@@ -11,8 +11,10 @@ __all__ = [
     "ErrorCode",
     "FieldTooLong",
     "InvalidValue",
+    "LastAccount",
     "MigrationFailed",
     "MigrationRefused",
+    "NoSuchUser",
     "OperationRefused",
     "Overloaded",
     "ReferenceViolation",
@@ -139,6 +141,21 @@ class TransactionEnded(StorageError):
 
     def __init__(self) -> None:
         super().__init__("an earlier error ended this transaction; nothing of it is kept")
+
+
+class LastAccount(StorageError):
+    """The account is the only way in that its user has."""
+
+    def __init__(self) -> None:
+        super().__init__("this is the last way in that its user has; nothing was deleted")
+
+
+class NoSuchUser(WatchwordError):
+    """There is nobody with this id, or not any more."""
+
+    def __init__(self, user_id: object) -> None:
+        super().__init__(f"there is no user {str(user_id)[:100]!r}")
+        self.user_id = user_id
 
 
 class MigrationFailed(StorageError):

@@ -480,6 +480,92 @@ async def test_types_of_the_applications_own_making(own_auth, new_browser, outbo
     assert UUID(ada_id).version == 4
 
 
+class Reversed(TypeDecorator[str]):
+    """Text as some applications encrypt it: the same each time, and whole values alone."""
+
+    impl = String(200)
+    cache_ok = True
+
+    def process_bind_param(self, value, _dialect):
+        """Write it backwards."""
+        if value is None:
+            return None
+        if "%" in value:
+            raise ValueError(value)
+        return value[::-1]
+
+    def process_result_value(self, value, _dialect):
+        """Read it forwards."""
+        return value if value is None else value[::-1]
+
+
+@pytest.fixture
+def reversed_auth(own_auth, outbox, run):
+    """An instance on a table whose texts the application encrypts, ids among them."""
+    texts = {"name": {}, "email": {"unique": True}, "id": {"primary_key": True}}
+    table = Table(
+        "people",
+        MetaData(),
+        *(Column(name, Reversed, nullable=False, **given) for name, given in texts.items()),
+        *(it for it in _profile() if it.name not in texts),
+    )
+    auth = own_auth(table, user=UserOptions(**ALLOWED), mail=outbox.append)
+    run(auth.create_tables())
+    return auth
+
+
+async def test_texts_that_the_application_encrypts(reversed_auth, new_browser, outbox, count_rows):
+    """Everything works, also what points at them."""
+    assert await journey(new_browser(reversed_auth), outbox, count_rows, {})
+
+
+MATCHING = {
+    "equal": F.email == ADDRESS,
+    "equal to no key": F.name == "Ada",
+    "one of": F.email.in_(["eve@example.org", ADDRESS]),
+    "none of": F.email.not_in(["eve@example.org"]),
+    "different": F.email != "eve@example.org",
+    "not different": ~(F.email != ADDRESS),
+}
+
+
+@pytest.mark.parametrize("where", MATCHING.values(), ids=MATCHING)
+async def test_encrypted_texts_are_found_by_all_ways(reversed_auth, where):
+    """Whatever the statement, it compares what was encrypted."""
+    users, store = reversed_auth.users, reversed_auth.store
+    ada = await users.create(email=ADDRESS, name="Ada")
+
+    found = await store.find_one("user", where)
+    many = await store.find_many("user", where)
+    counted = await store.count("user", where)
+    async with reversed_auth.transaction():
+        locked = await store.find_one("user", where, lock=True)
+    changed = await store.update("user", where, {"image": "x"})
+    gone = await store.delete_many("user", where)
+
+    assert found == locked == many[0]
+    assert found["id"] == changed["id"] == ada.id
+    assert (counted, gone) == (1, 1)
+
+
+async def test_encrypted_texts_do_not_match_others(reversed_auth):
+    """Neither what differs, nor what the database keeps."""
+    await reversed_auth.users.create(email=ADDRESS, name="Ada")
+
+    for where in (F.email == ADDRESS[::-1], F.email != ADDRESS, F.email.in_(["", "Ada"])):
+        assert await reversed_auth.store.count("user", where) == 0
+
+
+async def test_a_part_is_compared_with_what_the_database_keeps(reversed_auth):
+    """The application's type, which is for whole values, is not given a pattern."""
+    await reversed_auth.users.create(email=ADDRESS, name="Ada")
+
+    assert await reversed_auth.store.count("user", F.name.contains("dA")) == 1
+    assert await reversed_auth.store.count("user", F.name.starts_with("adA")) == 1
+    assert await reversed_auth.store.count("user", F.name.ieq("Ada")) == 1
+    assert await reversed_auth.store.count("user", F.name.contains("%")) == 0
+
+
 # --- ids -----------------------------------------------------------------------------------
 
 

@@ -19,10 +19,11 @@ FEWER_ROUNDS: Final = 100 if "WATCHWORD_SOAK" in os.environ else 20
 class SQLSuite(AdapterSuite):
     """What the suites of all databases and drivers share.
 
-    The tables stay from test to test; the rows do not. One driver of each database races for
-    the suite's hundred rounds, the others for fewer; `make soak` gives all of them hundred.
+    The tables stay from test to test; the rows do not. Races have fewer rounds than the suite's
+    hundred; `make soak` gives all drivers hundred.
     """
 
+    rounds = FEWER_ROUNDS
     has_pool = True
     driver: ClassVar[str]
 
@@ -141,7 +142,6 @@ class TestSQLite(OnSQLite):
     """With and without an event loop."""
 
     driver = "sqlite"
-    rounds = FEWER_ROUNDS
 
 
 class TestAiosqlite(OnSQLite):
@@ -155,14 +155,12 @@ class TestPsycopg(OnPostgreSQL):
     """PostgreSQL with and without an event loop."""
 
     driver = "postgresql+psycopg"
-    rounds = FEWER_ROUNDS
 
 
 class TestPsycopgAsync(OnPostgreSQL):
     """PostgreSQL under an event loop."""
 
     driver = "postgresql+psycopg_async"
-    rounds = FEWER_ROUNDS
     needs_loop = True
 
 
@@ -177,7 +175,6 @@ class TestPyMySQL(OnMariaDB):
     """MariaDB with and without an event loop."""
 
     driver = "mysql+pymysql"
-    rounds = FEWER_ROUNDS
 
 
 class TestAiomysql(OnMariaDB):

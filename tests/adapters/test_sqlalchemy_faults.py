@@ -168,6 +168,15 @@ class TestEngines:
         with pytest.raises(ConfigurationError, match="SingletonThreadPool"):
             SQLAlchemyAdapter(create_engine("sqlite://"))
 
+    def test_many_adapters_listen_once(self):
+        """What is asked of an application's engine does not grow with each of them."""
+        engine = create_engine("postgresql+psycopg://postgres@127.0.0.1:1/nobody")
+
+        for _ in range(3):
+            SQLAlchemyAdapter(engine)
+
+        assert len(list(engine.dialect.dispatch.handle_error)) == 1
+
     @pytest.mark.needs_loop
     async def test_a_translated_schema_is_read_as_it_is_written(self, postgresql, asyncpg_url):
         """All ways of reading find the rows of one tenant."""
@@ -185,6 +194,27 @@ class TestEngines:
         assert found == (await tenant.find_many("user"))[0]
         assert found["name"] == "Tenant's"
         await engine.dispose()
+
+    @pytest.mark.never_loop
+    async def test_a_translated_schema_of_a_blocking_engine(self, postgresql_database):
+        """The same, where a connection of SQLAlchemy's takes the text of a read."""
+        engine = create_engine(postgresql_database)
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA IF EXISTS tenant CASCADE"))
+            connection.execute(text("CREATE SCHEMA tenant"))
+        stores = (
+            _store(engine),
+            _store(engine.execution_options(schema_translate_map={None: "tenant"})),
+        )
+        for store, name in zip(stores, ("Ours", "Tenant's"), strict=True):
+            await store.adapter.create_schema(SCHEMA)
+            await store.delete_many("user", None)
+            await store.create("user", ADA | {"name": name})
+
+        found = [await store.find_one("user", F.email == ADA["email"]) for store in stores]
+
+        assert [it["name"] for it in found] == ["Ours", "Tenant's"]
+        engine.dispose()
 
     async def test_a_session_without_foreign_keys_is_refused(self, tmp_path):
         """A deleted user would leave their sessions to whoever comes next."""

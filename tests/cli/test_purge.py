@@ -85,15 +85,16 @@ def add_rows(here):
 
 async def _add_rows(auth, sessions, verifications):
     past, future = utc_now() - timedelta(days=1), utc_now() + timedelta(days=1)
-    async with auth.store.transaction():
-        user = await auth.store.create("user", {"name": "Ada", "email": "ada@example.org"})
+    async with auth.instance.store.transaction():
+        ada = {"name": "Ada", "email": "ada@example.org"}
+        user = await auth.instance.store.create("user", ada)
         for number in range(sessions + 1):
             end = future if number == sessions else past
             row = {"user_id": user["id"], "token": str(number), "expires_at": end}
-            await auth.store.create("session", row)
+            await auth.instance.store.create("session", row)
         for number in range(verifications):
             row = {"identifier": str(number), "value": "", "expires_at": past}
-            await auth.store.create("verification", row)
+            await auth.instance.store.create("verification", row)
 
 
 def rows_left() -> tuple[int, int]:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 from unicodedata import normalize
 
+import argon2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,14 @@ async def test_a_password_verifies_against_its_own_hash_only() -> None:
     assert await CHEAP.verify("correct horse", stored)
     assert not await CHEAP.verify("correct horsf", stored)
     assert not await CHEAP.verify("", stored)
+
+
+async def test_a_hash_of_what_was_typed_verifies_too() -> None:
+    """Argon2 of another system looks like ours, and is not of normalised characters."""
+    stored = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("ﬁsh")
+
+    assert await CHEAP.verify("ﬁsh", stored)
+    assert not await CHEAP.verify("fish", stored)
 
 
 async def test_hashes_are_argon2id_with_owasp_figures() -> None:
@@ -81,10 +90,20 @@ def test_attack_time_tells_known_from_unknown_addresses(stored: str | None) -> N
     assert spent[stored] > spent[known] / 2
 
 
-def _seconds(passwords: Passwords, stored: str | None) -> float:
+def test_attack_characters_that_are_not_normalised_tell_known_addresses() -> None:
+    """Known and unknown users cost the same two hashes, normalised and as typed."""
+    passwords = Passwords(memory_kib=16_384, iterations=2)
+    known = run_blocking(passwords.hash("password"))
+
+    spent = [min(_seconds(passwords, it, "ﬁsh") for _ in range(5)) for it in (known, None)]
+
+    assert min(spent) > 0.75 * max(spent)
+
+
+def _seconds(passwords: Passwords, stored: str | None, password: str = "wrong") -> float:
     """Measure the processor's time: other processes of the machine use up the wall clock's."""
     start = time.process_time()
-    run_blocking(passwords.verify("wrong", stored))
+    run_blocking(passwords.verify(password, stored))
     return time.process_time() - start
 
 
@@ -152,9 +171,14 @@ async def test_attack_hashing_as_denial_of_service() -> None:
 
 
 @pytest.mark.parametrize(
-    "figures", [{"memory_kib": 7}, {"iterations": 0}, {"parallelism": 0, "memory_kib": 64}]
+    "figures",
+    [
+        *({"memory_kib": 7}, {"iterations": 0}, {"parallelism": 0, "memory_kib": 64}),
+        *({"memory_kib": 1024**2 + 1}, {"memory_kib": 1024**2, "iterations": 5}),
+        *({"iterations": 101}, {"parallelism": 257}),
+    ],
 )
-def test_figures_that_argon2_refuses_are_found_at_start_up(figures: dict[str, Any]) -> None:
+def test_figures_that_no_sign_in_can_bear_are_found_at_start_up(figures: dict[str, Any]) -> None:
     """The developer learns of them before the first user does."""
     with pytest.raises(ConfigurationError):
         Passwords(**figures)
@@ -164,6 +188,6 @@ def test_construction_hashes_nothing() -> None:
     """A hundred instances are made before one hash of theirs would be."""
     start = time.perf_counter()
     for _ in range(100):
-        Passwords(memory_kib=1024 * 1024, iterations=100)
+        Passwords(memory_kib=1024 * 1024, iterations=4)
 
     assert time.perf_counter() - start < 1

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine, event
 
 from watchword import BlockingWatchword, EmailPassword, RateLimits
-from watchword.concurrency import run_blocking
 from watchword.engine.options import (
     ChangeEmail,
     DeleteUser,
@@ -125,7 +124,7 @@ FIGURES = {
     ),
     "verify email": Figure(
         "GET /verify-email",
-        "SELECT SELECT ( DELETE UPDATE INSERT )",
+        "SELECT SELECT ( DELETE UPDATE SAVEPOINT INSERT RELEASE )",
         query="token={token}",
         anonymous=True,
         mail=VERIFY,
@@ -175,10 +174,10 @@ class Costs:
             await new_browser(browser.auth).sign_up(name="Bob", email="bob@example.org")
             await browser.sign_up()
             await new_browser(browser.auth).sign_in()
-            user = await auth.store.find_one("user", F.email == ADA["email"])
-            [session, _] = await auth.store.find_many("session", F.user_id == user["id"])
+            user = await auth.instance.store.find_one("user", F.email == ADA["email"])
+            [session, _] = await auth.instance.store.find_many("session", F.user_id == user["id"])
             linked = {"user_id": user["id"], "provider_id": "github", "account_id": "1"}
-            account = await auth.store.create("account", linked)
+            account = await auth.instance.store.create("account", linked)
             values = {"handle": str(session["id"]), "account": str(account["id"])}
             asking = new_browser(browser.auth) if figure.anonymous else browser
             if figure.mail is not None:
@@ -323,7 +322,7 @@ class TestAtTheCursor(Costs):
             **SETTINGS,
         )
         auth.create_tables()
-        run_blocking(auth.store.delete_many("user", None))
+        auth.store.delete_many("user", None)
         yield auth
         auth.close()
 

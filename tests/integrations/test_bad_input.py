@@ -136,7 +136,7 @@ CASES = [
 async def rows(wire) -> int:
     """Count everything that is stored."""
     models = ("user", "account", "session", "verification")
-    return sum([await wire.auth.store.count(model) for model in models])
+    return sum([await wire.auth.instance.store.count(model) for model in models])
 
 
 class Fronts:

@@ -4,17 +4,20 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, NullPool, create_engine, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import Session
 
 from watchword.adapters.sqlalchemy.dialects import schema_lock
 from watchword.concurrency import run_blocking
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.plugins.username import Username
+from watchword.schema import Field
+from watchword.storage.query import F
 
 # Seconds after which something that should have happened will not.
 PATIENCE = 30
@@ -89,6 +92,150 @@ class TestSomebodyHoldsTheTable:
         assert migrated.version == 2
         for auth in (old, new):
             run_blocking(auth.close())
+
+
+# What an application does with the user of an id, by a statement of its own each.
+ASKED: dict[str, Callable[[Any, str], Any]] = {
+    "found": lambda auth, key: auth.users.get(key),
+    "listed": lambda auth, key: auth.store.find_many("user", F.id == key),
+    "changed": lambda auth, key: auth.store.update("user", F.id == key, {"name": "Grace"}),
+    "locked": lambda auth, key: auth.store.find_one("user", F.id == key, lock=True),
+}
+# psycopg prepares what it is asked more often than this on one connection.
+OFTEN = 6
+
+
+@pytest.fixture
+def pool(emptied_postgresql) -> Iterator[Engine]:
+    """An application's engine whose pool holds more connections than anybody tries."""
+    engine = create_engine(emptied_postgresql, pool_size=20)
+    with ExitStack() as opened:
+        for _ in range(20):
+            opened.enter_context(engine.connect())
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def migrate_plan(application) -> Callable[[Any], Any]:
+    """Give a column of the users another type, as the next version of an application does."""
+
+    async def migrate(database: Any) -> None:
+        changed = await application(database, {"plan": Field("text", required=False)}).migrate()
+        assert len(changed.changes) == 1
+
+    return migrate
+
+
+@pytest.fixture
+def running(application) -> Callable[[Any], Any]:
+    """An application with tables, as it runs on while another one migrates; and its user."""
+
+    async def running(database: Any) -> tuple[Any, str]:
+        auth = application(database, {"plan": Field("string", required=False)})
+        await auth.create_tables()
+        return auth, (await auth.users.create(email="ada@example.org", name="Ada")).id
+
+    return running
+
+
+class TestPreparedStatements:
+    """A running process prepared its statements before a column got another type."""
+
+    @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+    async def test_it_goes_on(self, emptied_postgresql, running, migrate_plan, ask):
+        """Reads and writes alike are run again on a new connection."""
+        auth, ada = await running(emptied_postgresql)
+        for _ in range(OFTEN):
+            assert await ask(auth, ada)
+
+        await migrate_plan(emptied_postgresql)
+
+        for _ in range(OFTEN):
+            assert await ask(auth, ada)
+
+    @pytest.mark.needs_loop
+    @pytest.mark.parametrize("make", [make_url, create_async_engine], ids=["url", "engine"])
+    async def test_psycopg_on_a_loop(self, emptied_postgresql, running, migrate_plan, make):
+        """The driver prepares there as it does without a loop."""
+        url = make_url(emptied_postgresql).set(drivername="postgresql+psycopg_async")
+        database = make(url)
+        auth, ada = await running(database)
+        for _ in range(OFTEN):
+            assert await auth.users.get(ada)
+
+        await migrate_plan(emptied_postgresql)
+
+        assert await auth.users.get(ada)
+        await (auth.close() if database is url else database.dispose())
+
+    async def test_on_every_connection(self, pool, emptied_postgresql, running, migrate_plan):
+        """However many there are, nobody hears of it."""
+        auth, ada = await running(pool)
+        for _ in range(OFTEN * pool.pool.checkedin()):
+            await auth.users.get(ada)
+
+        await migrate_plan(emptied_postgresql)
+
+        assert await auth.users.get(ada)
+
+    async def test_a_transaction_that_begins(
+        self, pool, emptied_postgresql, running, migrate_plan
+    ):
+        """Nothing was done yet, so it begins on another connection."""
+        auth, ada = await running(pool)
+        for _ in range(OFTEN * pool.pool.checkedin()):
+            await auth.users.get(ada)
+
+        await migrate_plan(emptied_postgresql)
+
+        async with auth.transaction():
+            assert await auth.users.get(ada)
+
+    async def test_a_transaction_that_has_begun(self, emptied_postgresql, running, migrate_plan):
+        """It is undone, and whoever repeats it succeeds."""
+        auth, ada = await running(emptied_postgresql)
+
+        async def work() -> Any:
+            await auth.store.count("session")
+            await auth.store.update("user", F.email == "ada@example.org", {"image": "half"})
+            return await auth.store.find_many("user", F.id == ada)
+
+        for _ in range(OFTEN):
+            await auth.run_in_transaction(work)
+        await auth.users.update(ada, image="")
+
+        await migrate_plan(emptied_postgresql)
+
+        with pytest.raises(StorageUnavailable, match="tables were changed") as failure:
+            async with auth.transaction():
+                await work()
+        assert failure.value.retryable
+        assert (await auth.users.get(ada)).image == ""
+        assert await auth.run_in_transaction(work)
+
+    async def test_a_joined_session(self, pool, emptied_postgresql, running, migrate_plan):
+        """The application's connection stays its own; after its rollback all is well."""
+        auth, ada = await running(pool)
+        by_id = F.id == ada
+
+        with pool.connect() as connection, Session(connection) as session:
+            for _ in range(OFTEN):
+                async with auth.using(session):
+                    await auth.store.find_many("user", by_id)
+                session.commit()
+            theirs = connection.connection.dbapi_connection
+            await migrate_plan(emptied_postgresql)
+            with pytest.raises(StorageUnavailable) as failure:
+                async with auth.using(session):
+                    await auth.store.find_many("user", by_id)
+            session.rollback()
+            async with auth.using(session):
+                found = await auth.store.find_many("user", by_id)
+
+            assert failure.value.retryable
+            assert len(found) == 1
+            assert connection.connection.dbapi_connection is theirs
 
 
 @pytest.mark.needs_loop

@@ -471,8 +471,8 @@ class Person:
 
 def rows_of(auth: BlockingWatchword, person: Person) -> dict[str, Any]:
     """Read what is stored of somebody, but for what a sign-in changes."""
-    user = run_blocking(auth.store.find_one("user", F.id == person.id))
-    accounts = run_blocking(auth.store.find_many("account", F.user_id == person.id))
+    user = auth.store.find_one("user", F.id == person.id)
+    accounts = auth.store.find_many("account", F.user_id == person.id)
     return {"user": user, "accounts": accounts}
 
 
@@ -482,10 +482,10 @@ def require_cascade(auth: BlockingWatchword, name: str) -> str:
     Returns the id that was theirs.
     """
     other = Person.signed_up(auth, name)
-    before = run_blocking(auth.store.count("session"))
-    run_blocking(auth.store.delete_many("user", F.id == other.id))
-    assert run_blocking(auth.store.count("session")) == before - 1
-    assert run_blocking(auth.store.count("account", F.user_id == other.id)) == 0
+    before = auth.store.count("session")
+    auth.store.delete_many("user", F.id == other.id)
+    assert auth.store.count("session") == before - 1
+    assert auth.store.count("account", F.user_id == other.id) == 0
     return other.id
 
 
@@ -638,7 +638,7 @@ class Matrix:
 
                 assert theirs.rows == [(1, ada.id), (2, bob.id)], name
                 assert theirs.tables == before, name
-            run_blocking(auth.store.delete_many("user", F.id == ada.id))
+            auth.store.delete_many("user", F.id == ada.id)
             assert theirs.rows == [(2, bob.id)]
             theirs.remove()
 

@@ -26,7 +26,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 
 from watchword import BlockingWatchword, Watchword
 from watchword.adapters.memory import MemoryAdapter
-from watchword.concurrency import run_blocking
 from watchword.errors import ConfigurationError
 from watchword.migrations.sharing import alembic_filters, register_foreign_tables
 from watchword.schema import CORE_MODELS, Naming, resolve_schema
@@ -124,7 +123,7 @@ class SharedDatabase:
         register_foreign_tables(metadata, auth)
         orders = orders_of(metadata)
         metadata.create_all(engine)
-        ada = run_blocking(auth.store.create("user", ADA))
+        ada = auth.store.create("user", ADA)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", lambda it, _: it.execute("PRAGMA foreign_keys = ON"))
 
@@ -132,7 +131,7 @@ class SharedDatabase:
             connection.execute(insert(orders).values(user_id=ada["id"]))
         with pytest.raises(IntegrityError), engine.begin() as connection:
             connection.execute(insert(orders).values(user_id="0" * 32))
-        run_blocking(auth.store.delete_many("user", None))
+        auth.store.delete_many("user", None)
 
         with engine.connect() as connection:
             assert connection.execute(select(orders)).all() == []
@@ -188,7 +187,7 @@ class SharedDatabase:
             person: Mapped[Person] = relationship(viewonly=True)
 
         Base.metadata.create_all(engine)
-        ada = run_blocking(auth.store.create("user", ADA))
+        ada = auth.store.create("user", ADA)
         with Session(engine) as session:
             session.add(Order(user_id=ada["id"]))
             session.commit()

@@ -13,7 +13,6 @@ from alembic.config import Config
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, inspect, make_url, text
 
 from watchword import BlockingWatchword
-from watchword.concurrency import run_blocking
 from watchword.schema import Naming
 
 NEEDED = {
@@ -250,7 +249,7 @@ class Projects:
         with engine.begin() as connection:
             for name in LEFT_BEHIND:
                 connection.execute(text(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY)"))
-        run_blocking(auth.store.create("user", ADA))
+        auth.store.create("user", ADA)
         before = description(engine)
 
         project.write(ARTICLES, "options = {}")
@@ -270,7 +269,7 @@ class Projects:
         assert after_change == ["add_column articles words"]
         assert description(engine) == before
         assert set(before) == {*OURS, *LEFT_BEHIND}
-        assert run_blocking(auth.store.count("user")) == 1
+        assert auth.store.count("user") == 1
 
     @pytest.mark.parametrize("ids", ["uuid", "string", "bigint"])
     def test_a_foreign_key_to_our_users_is_in_the_revision(self, project, new_auth, engine, ids):
@@ -292,7 +291,7 @@ class Projects:
         assert (key["referred_table"], key["options"]["ondelete"]) == (OURS[0], "CASCADE")
         project.take_back()
         assert description(engine) == before
-        assert run_blocking(auth.store.count("user")) == 0
+        assert auth.store.count("user") == 0
 
     def test_a_change_of_ours_is_not_proposed_to_the_application(self, project, new_auth, engine):
         """A column and an index of an older release stay for us to change."""
@@ -381,7 +380,7 @@ class Projects:
         assert "watchword." not in file.read_text().replace("watchword_users.id", "")
         assert project.proposals() == []
         with_ours = BlockingWatchword(database, ids=ids, **NEEDED)
-        made = run_blocking(with_ours.store.create("user", ADA))
+        made = with_ours.store.create("user", ADA)
         with_ours.close()
         assert made["email_verified"] is False
         project.take_back()

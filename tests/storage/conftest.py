@@ -6,7 +6,7 @@ import pytest
 
 from watchword.adapters.memory import MemoryAdapter
 from watchword.crypto.sealing import KeyRing
-from watchword.schema import NOW, Field, Model, resolve_schema
+from watchword.schema import NOW, VERIFICATION, Field, Model, resolve_schema
 from watchword.storage.store import Store
 
 SECRET = "correct-horse-battery-staple-0123456789"
@@ -34,7 +34,7 @@ class Required:
 
     def __getattr__(self, name):
         """Hide what is optional."""
-        if name in {"consume_one", "transaction", "create_schema", "using"}:
+        if name in {"consume_one", "create_many", "transaction", "create_schema", "using"}:
             raise AttributeError(name)
         return getattr(self._adapter, name)
 
@@ -50,7 +50,7 @@ def new_store(adapter, clock):
     """Make stores over one adapter."""
 
     def new_store(*hooks, ids="uuid", secrets=(SECRET,), over=None, **options):
-        schema = resolve_schema([TICKET, NOTE], ids=ids)
+        schema = resolve_schema([TICKET, NOTE, VERIFICATION], ids=ids)
         options = {"clock": clock, "sealer": KeyRing(secrets), **options}
         return Store(over or adapter, schema, hooks=hooks, **options)
 

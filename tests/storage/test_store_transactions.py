@@ -1,12 +1,18 @@
 """The store's transactions: what waits for the commit, what is repeated, what is composed."""
 
+import asyncio
 import logging
 from itertools import count
 
 import pytest
 
 from watchword.adapters.memory import MemoryAdapter
-from watchword.errors import ConfigurationError, StorageUnavailable, UniqueViolation
+from watchword.errors import (
+    ConfigurationError,
+    StorageUnavailable,
+    TransactionEnded,
+    UniqueViolation,
+)
 from watchword.storage.query import F
 
 
@@ -82,6 +88,38 @@ async def test_work_that_fails_stops_no_other(store, note, heard, caplog):
 
     assert heard == ["done"]
     assert isinstance(caplog.records[0].exc_info[1], Failing)
+
+
+@pytest.mark.needs_loop
+async def test_work_that_waits_for_what_was_cancelled_stops_no_other(store, note, heard, caplog):
+    """A cancellation that is a piece's own is a failure like others, and nobody else's."""
+
+    async def wait_for_nothing():
+        cancelled = asyncio.ensure_future(asyncio.Event().wait())
+        cancelled.cancel()
+        await cancelled
+
+    with caplog.at_level(logging.ERROR, logger="watchword"):
+        async with store.transaction():
+            await store.after_commit(wait_for_nothing)
+            await store.after_commit(note("done"))
+
+    assert heard == ["done"]
+    assert isinstance(caplog.records[0].exc_info[1], asyncio.CancelledError)
+
+
+async def test_what_is_given_may_be_a_plain_function(store, heard, caplog):
+    """For after the commit, at once, and to be run in a transaction."""
+    async with store.transaction():
+        await store.after_commit(lambda: heard.append("committed"))
+        before = list(heard)
+    await store.after_commit(lambda: heard.append("at once"))
+    result = await store.run_in_transaction(lambda: 42)
+
+    assert before == []
+    assert heard == ["committed", "at once"]
+    assert result == 42
+    assert caplog.records == []
 
 
 async def test_work_may_write_and_queue_more(store, note, heard, rows):
@@ -193,6 +231,92 @@ async def test_work_of_a_try_that_failed_is_dropped(store, note, heard):
     await store.run_in_transaction(work)
 
     assert heard == [3]
+
+
+# --- left early, and by others ---------------------------------------------------------------
+
+
+async def labelled(store, label, note):
+    """Write a ticket in a transaction, and yield inside of it."""
+    async with store.transaction():
+        await store.create("ticket", {"label": label})
+        await store.after_commit(note(label))
+        yield
+
+
+async def test_a_generator_that_is_left_takes_nothing_else_with_it(store, note, heard, rows):
+    """Its own row is undone, and what it queued; what its task does next is kept."""
+    async for _ in labelled(store, "left", note):
+        break
+    await store.create("ticket", {"label": "at once"})
+    async for _ in labelled(store, "left", note):
+        break
+    await store.after_commit(note("alone"))
+    async for _ in labelled(store, "left", note):
+        break
+    async with store.transaction():
+        await store.create("ticket", {"label": "together"})
+
+    assert sorted(row["label"] for row in await rows()) == ["at once", "together"]
+    assert heard == ["alone"]
+
+
+async def test_a_transaction_may_be_left_by_another_task_or_thread(
+    store, note, heard, rows, spawn
+):
+    """It is committed, and what waited for that is done once."""
+    parts = labelled(store, "kept", note)
+
+    for _ in range(2):
+        await spawn(lambda: anext_or_none(parts)).result()
+
+    assert [row["label"] for row in await rows()] == ["kept"]
+    assert heard == ["kept"]
+
+
+async def anext_or_none(parts):
+    """Go one step on."""
+    return await anext(parts, None)
+
+
+async def test_a_part_that_outlives_its_transaction_undoes_nothing_of_others(
+    store, note, heard, rows
+):
+    """The transaction is undone as a whole, and the part does not put back what it saw."""
+    outer, part = labelled(store, "outer", note), labelled(store, "part", note)
+    await anext(outer)
+    await anext(part)
+
+    with pytest.raises(TransactionEnded):
+        await anext(outer)
+    await store.create("ticket", {"label": "other"})
+    with pytest.raises(TransactionEnded):
+        await anext(part)
+
+    assert [row["label"] for row in await rows()] == ["other"]
+    assert heard == []
+
+
+@pytest.mark.needs_loop
+async def test_a_part_that_another_task_undoes_undoes_the_whole(store, note, heard, rows):
+    """What the owner has written since is not taken away unseen."""
+    part = labelled(store, "part", note)
+
+    async def work():
+        async with store.transaction():
+            await anext(part)
+            await store.create("ticket", {"label": "since"})
+            await asyncio.create_task(closed(part))
+
+    with pytest.raises(TransactionEnded):
+        await work()
+
+    assert (await rows(), heard) == ([], [])
+
+
+async def closed(part):
+    """Close it, as the event loop does."""
+    await part.aclose()
 
 
 # --- adapters with less ---------------------------------------------------------------------

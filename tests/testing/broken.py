@@ -4,14 +4,16 @@
 # ruff: noqa: D102
 
 import re
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from random import Random
+from uuid import uuid4
 
 from watchword.adapters.memory import MemoryAdapter
 from watchword.concurrency import current_owner, sleep
+from watchword.errors import UniqueViolation
 from watchword.schema import Schema
 from watchword.storage.query import And, Comparison, F, Increment, Not, Operator, Or
 
@@ -336,3 +338,112 @@ class MultipliesRows(MemoryAdapter):
         joined = [row for row in rows for _ in (row.get("note") or [0] if include else [0])]
         kept = joined if limit is None else joined[:limit]
         return [row for n, row in enumerate(kept) if row not in kept[:n]]
+
+
+class CountsThenWrites(MemoryAdapter):
+    """Transactions lock nothing: between a count and the row that it allows others come in."""
+
+    @asynccontextmanager
+    async def transaction(self):
+        with self._undone_on_error():
+            yield
+
+    async def count(self, model, where=None, *, lock=False):
+        number = await super().count(model, where)
+        await sleep(0)
+        return number
+
+
+_counted = ContextVar("counted", default=None)
+
+
+class CountsWhatItSaw(MemoryAdapter):
+    """A transaction counts what was there at its first count, even if it is to look again."""
+
+    @asynccontextmanager
+    async def transaction(self):
+        token = _counted.set({})
+        try:
+            with self._undone_on_error():
+                yield
+        finally:
+            _counted.reset(token)
+
+    async def count(self, model, where=None, *, lock=False):
+        number = await super().count(model, where)
+        seen = _counted.get()
+        return number if seen is None else seen.setdefault((model, where), number)
+
+
+class CountsForOne(MemoryAdapter):
+    """A count with a lock counts all rows, whatever is asked for."""
+
+    async def count(self, model, where=None, *, lock=False):
+        return await super().count(model, None if lock else where)
+
+
+class WritesAPart(MemoryAdapter):
+    """`create_many` writes row after row, up to the first that is refused."""
+
+    async def create_many(self, model, rows):
+        return [await self.create(model, row) for row in rows]
+
+
+class ReturnsManyInAnyOrder(MemoryAdapter):
+    """The rows of `create_many` come back the other way round."""
+
+    async def create_many(self, model, rows):
+        return (await super().create_many(model, rows))[::-1]
+
+
+class WritesAThousand(MemoryAdapter):
+    """`create_many` writes as many rows as fit into one statement, and tells of all."""
+
+    async def create_many(self, model, rows):
+        written = await super().create_many(model, rows[:1000])
+        return [*written, *map(dict, rows[1000:])]
+
+
+class TakesFieldsOfTheFirst(MemoryAdapter):
+    """`create_many` writes the fields that the first row has."""
+
+    async def create_many(self, model, rows):
+        names = {name for row in rows[:1] for name, value in row.items() if value is not None}
+        known = [{k: v for k, v in row.items() if k in names} for row in rows]
+        return await super().create_many(model, known)
+
+
+class GivesItsOwnIds(MemoryAdapter):
+    """`create_many` drops the ids that rows bring along."""
+
+    async def create_many(self, model, rows):
+        return await super().create_many(model, [{**row, "id": str(uuid4())} for row in rows])
+
+
+class PassesKeysOver(MemoryAdapter):
+    """`create_many` leaves rows out whose keys are taken, and says nothing."""
+
+    async def create_many(self, model, rows):
+        written = []
+        for row in rows:
+            with suppress(UniqueViolation):
+                written.append(await self.create(model, row))
+        return written
+
+
+class CommitsManyAtOnce(MemoryAdapter):
+    """What `create_many` writes in a transaction stays, whatever becomes of that."""
+
+    async def create_many(self, model, rows):
+        self._lasting = [*getattr(self, "_lasting", ()), (model, rows)]
+        return await super().create_many(model, rows)
+
+    @contextmanager
+    def _undone_on_error(self):
+        try:
+            with super()._undone_on_error():
+                yield
+        except LookupError:
+            for model, rows in self._lasting:
+                self._tables[model] |= {row["id"]: dict(row) for row in rows}
+            raise

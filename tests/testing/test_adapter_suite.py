@@ -34,6 +34,16 @@ BROKEN = {
     "AdoptsChildren": "test_a_child_does_not_join",
     "BreaksSavepoints": "test_a_savepoint_is_undone_alone",
     "MultipliesRows": "test_a_page_counts_rows_not_what_comes_along",
+    "CountsThenWrites": "test_a_limit_holds_for_rows",
+    "CountsWhatItSaw": "test_a_locking_count_is_of_what_is_committed_now",
+    "CountsForOne": "test_a_locking_count_is_of_what_is_committed_now",
+    "WritesAPart": "test_one_taken_key_leaves_none_of_many",
+    "ReturnsManyInAnyOrder": "test_many_rows_come_back_in_order",
+    "WritesAThousand": "test_many_rows_come_back_in_order",
+    "TakesFieldsOfTheFirst": "test_many_rows_may_differ",
+    "GivesItsOwnIds": "test_many_rows_may_bring_their_ids",
+    "PassesKeysOver": "test_many_rows_race_for_a_key",
+    "CommitsManyAtOnce": "test_many_rows_in_a_transaction",
 }
 # What a random history has to find too: whatever one caller alone can see.
 FOUND_AT_RANDOM = ("SkipsNulls", "FoldsCase", "KeepsNoKeys", "NeverRollsBack", "BreaksSavepoints")

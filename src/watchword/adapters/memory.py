@@ -5,8 +5,9 @@ tests need no database. What it holds is lost when the process ends.
 """
 
 import operator
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 from watchword.concurrency import Mutex, current_owner
 from watchword.errors import ReferenceViolation, TransactionEnded, UniqueViolation
 from watchword.schema import Model, Schema
+from watchword.storage.after_commit import is_in_generator, let_generators_close
 from watchword.storage.checks import check_changes, check_order, check_row, check_where
 from watchword.storage.contract import Capabilities, Record
 from watchword.storage.matching import matches
@@ -40,8 +42,7 @@ class MemoryAdapter:
         self._tables: dict[str, dict[Any, Record]] = {}
         self._last_ids: dict[str, int] = {}
         self._mutex = Mutex()
-        self._owner: object = None
-        self._has_ended = False
+        self._open: _Transaction | None = None
 
     def bind(self, schema: Schema) -> None:
         """Learn the models; rows of those known before stay."""
@@ -88,7 +89,13 @@ class MemoryAdapter:
             page = rows[offset:] if limit is None else rows[offset : offset + limit]
             return [self._with_related(row, relations) for row in page]
 
-    async def count(self, model: str, where: Where | None = None) -> int:
+    async def count(
+        self,
+        model: str,
+        where: Where | None = None,
+        *,
+        lock: bool = False,  # noqa: ARG002 - there are no snapshots that could be old
+    ) -> int:
         """Return how many rows match."""
         kind = self._checked(model, where)
         async with self._turn():
@@ -98,14 +105,21 @@ class MemoryAdapter:
 
     async def create(self, model: str, data: Mapping[str, Any]) -> Record:
         """Write a row and return it."""
+        [record] = await self._insert(model, [data])
+        return record
+
+    async def create_many(self, model: str, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Write all rows or none, and return them in the order in which they were given."""
+        return await self._insert(model, rows)
+
+    async def _insert(self, model: str, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
         kind = self._schema.require_model(model)
-        check_row(kind, data)
+        for row in rows:
+            check_row(kind, row)
         async with self._turn():
-            row = {name: _stored(data.get(name)) for name in kind.fields}
-            if kind.fields["id"].generated:
-                row["id"] = self._generated_id(model, row["id"])
-            self._replace(kind, [], [row])
-            return _copied(row)
+            new = [self._new(kind, row) for row in rows]
+            self._replace(kind, [], new)
+            return [_copied(row) for row in new]
 
     async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
         """Change the first row by id that matches and return it; None if none does."""
@@ -155,59 +169,57 @@ class MemoryAdapter:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Have the tables to oneself until the end; inside another one, a savepoint."""
-        if self._is_ours():
-            with self._undone_on_error():
+        outer = await self._joined()
+        if outer is not None:
+            with self._undone_on_error(outer):
                 yield
             return
         async with self._mutex:
-            self._owner = current_owner()
+            self._open = opened = _Transaction(current_owner(), is_in_generator())
             try:
-                with self._undone_on_error():
+                with self._undone_on_error(opened):
                     yield
             finally:
-                self._owner = None
+                self._open = None
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """Wait until nobody else is at work, unless it is our own transaction."""
-        if self._is_ours():
-            with self._ended_by_error():
+        transaction = await self._joined()
+        if transaction is not None:
+            with transaction.ended_by_error():
                 yield
             return
         async with self._mutex:
             yield
 
-    def _is_ours(self) -> bool:
-        """Tell whether the open transaction is this task's or thread's.
+    async def _joined(self) -> "_Transaction | None":
+        """Return the open transaction if it is this task's or thread's.
 
-        A child task has its parent's context but is another owner: it does not join.
+        A child task has its parent's context but is another owner: it does not join. One whose
+        generator was left a moment ago is given the time to end.
         """
-        return self._owner is not None and self._owner == current_owner()
+        if self._open is not None and self._open.is_ours() and self._open.may_be_left:
+            await let_generators_close()
+        return self._open if self._open is not None and self._open.is_ours() else None
 
     @contextmanager
-    def _undone_on_error(self) -> Iterator[None]:
+    def _undone_on_error(self, transaction: "_Transaction") -> Iterator[None]:
         snapshot = {name: dict(rows) for name, rows in self._tables.items()}
+        transaction.depth = depth = transaction.depth + 1
         try:
             yield
-            self._check_not_ended()
+            transaction.has_ended |= self._open is not transaction or transaction.depth != depth
+            transaction.check_not_ended()
         except BaseException:
-            self._tables = snapshot
-            self._has_ended = False
+            # What is open after it belongs to others.
+            if self._open is transaction:
+                self._tables = snapshot
+                # Left by another task, a part takes with it what the owner has written since.
+                transaction.has_ended = depth > 1 and not transaction.is_ours()
             raise
-
-    @contextmanager
-    def _ended_by_error(self) -> Iterator[None]:
-        """Let a refused operation be the transaction's last, even if it is caught inside."""
-        self._check_not_ended()
-        try:
-            yield
-        except (UniqueViolation, ReferenceViolation):
-            self._has_ended = True
-            raise
-
-    def _check_not_ended(self) -> None:
-        if self._has_ended:
-            raise TransactionEnded
+        finally:
+            transaction.depth -= 1
 
     # --- rows ------------------------------------------------------------------------------
 
@@ -223,6 +235,12 @@ class MemoryAdapter:
     def _first(self, model: Model, where: Where) -> list[Record]:
         return _sorted(self._matching(model, where), ())[:1]
 
+    def _new(self, model: Model, data: Mapping[str, Any]) -> Record:
+        row = {name: _stored(data.get(name)) for name in model.fields}
+        if model.fields["id"].generated:
+            row["id"] = self._generated_id(model.name, row["id"])
+        return row
+
     def _generated_id(self, model: str, given: int | None) -> int:
         """Return an id that was never used, not even by a transaction that was undone."""
         last = self._last_ids.get(model, 0)
@@ -235,10 +253,8 @@ class MemoryAdapter:
         rest = dict(self._tables[model.name])
         for row in old:
             del rest[row["id"]]
-        after = dict(rest)
-        for row in new:
-            _check_uniques(model, row, after.values())
-            after[row["id"]] = row
+        _check_uniques(model, new, rest.values())
+        after = rest | {row["id"]: row for row in new}
         for row in new:
             self._check_references(model, row, after)
         self._tables[model.name] = after
@@ -295,13 +311,47 @@ class MemoryAdapter:
         return record
 
 
-def _check_uniques(model: Model, row: Record, others: Iterable[Record]) -> None:
+def _check_uniques(model: Model, new: Iterable[Record], others: Collection[Record]) -> None:
     for key in model.unique_keys:
-        values = [row[name] for name in key]
-        if None in values:
-            continue
-        if any(values == [other[name] for name in key] for other in others):
-            raise UniqueViolation(model.name, key)
+        taken = {tuple(other[name] for name in key) for other in others}
+        for row in new:
+            values = tuple(row[name] for name in key)
+            if None not in values and values in taken:
+                raise UniqueViolation(model.name, key)
+            taken.add(values)
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """What one task or thread has to itself."""
+
+    owner: object
+    may_be_left: bool
+    depth: int = 0
+    has_ended: bool = False
+
+    def is_ours(self) -> bool:
+        """Tell whether it is this task's or thread's."""
+        return self.owner == current_owner()
+
+    @contextmanager
+    def ended_by_error(self) -> Iterator[None]:
+        """Let a refused operation be the transaction's last, even if it is caught inside."""
+        self.check_not_ended()
+        try:
+            yield
+        except (UniqueViolation, ReferenceViolation):
+            self.has_ended = True
+            raise
+
+    def check_not_ended(self) -> None:
+        """Refuse to go on after an error.
+
+        Raises:
+            TransactionEnded: There was one.
+        """
+        if self.has_ended:
+            raise TransactionEnded
 
 
 # --- values ----------------------------------------------------------------------------

@@ -1,25 +1,46 @@
 """BlockingWatchword: an instance for applications without an event loop."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from watchword.auth.joined import Joined
 from watchword.concurrency import run_blocking
 from watchword.endpoints import BlockingAPI
 from watchword.engine.api import BlockingCalls
 from watchword.engine.findings import Finding
-from watchword.engine.purge import OnProgress, Purged, purge_expired
+from watchword.engine.importing import Imported, Line, OnBatch, import_users
+from watchword.engine.personal_data import Erased, erase_user, export_user
 from watchword.errors import ConfigurationError
 from watchword.http.messages import Request, Response
 from watchword.migrations import Aim, Migrated, OnMigration, Renames
 from watchword.migrations.start import check_tables
+from watchword.storage.blocking import BlockingStore, BlockingUnit
 from watchword.storage.contract import Adapter
 from watchword.storage.entities import Identity, PublicUser
+from watchword.storage.purge import OnProgress, Purged, purge_expired
+from watchword.storage.stores.blocking import (
+    BlockingAccountStore,
+    BlockingSessionStore,
+    BlockingStoredAccounts,
+    BlockingStoredSessions,
+    BlockingStoredUsers,
+    BlockingStoredVerifications,
+    BlockingUserStore,
+    BlockingVerificationStore,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
 
 __all__ = ["BlockingWatchword"]
 
 BlockingCallsOf = TypeVar("BlockingCallsOf", bound=BlockingCalls)
+StoreOf = TypeVar("StoreOf")
+T = TypeVar("T")
+Using: TypeAlias = AbstractContextManager[BlockingUnit]
 
 
 class BlockingWatchword(Joined[PublicUser]):
@@ -44,6 +65,82 @@ class BlockingWatchword(Joined[PublicUser]):
         """Return what the endpoints of a plugin do: `auth.calls(BlockingUsernameAPI)`."""
         return of(self._handler)
 
+    # --- stores ----------------------------------------------------------------------------
+
+    @property
+    def store(self) -> BlockingStore:
+        """The rows of every model, without types."""
+        return BlockingStore(self.instance.store)
+
+    @property
+    def users(self) -> BlockingUserStore[PublicUser]:
+        """The users."""
+        return BlockingStoredUsers(self._users)
+
+    @property
+    def sessions(self) -> BlockingSessionStore:
+        """The sessions."""
+        return BlockingStoredSessions(self.instance.sessions.stored)
+
+    @property
+    def accounts(self) -> BlockingAccountStore[PublicUser]:
+        """The ways in that users have."""
+        return BlockingStoredAccounts(self._accounts)
+
+    @property
+    def verifications(self) -> BlockingVerificationStore:
+        """Values that prove something once."""
+        return BlockingStoredVerifications(self.instance.verifications)
+
+    def stores(self, of: Callable[[BlockingStore], StoreOf]) -> StoreOf:
+        """Return the typed store of a plugin: `auth.stores(BlockingNotes)`."""
+        return of(self.store)
+
+    # --- transactions ----------------------------------------------------------------------
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Let what this thread does commit or vanish together.
+
+        Inside another one it is a savepoint. Threads that it starts do not join: what they do
+        is their own. Mail and hooks after writes wait for the outermost commit, and are dropped
+        with what is undone.
+
+        Raises:
+            TransactionEnded: At its end, where an error of the database was caught inside.
+            StorageUnavailable: The database gave up on it; `retryable` if the same work may be
+                done again, as `run_in_transaction` does.
+        """
+        return self.store.transaction()
+
+    def run_in_transaction(self, function: Callable[[], T], *, attempts: int = 5) -> T:
+        """Call a function in a transaction, again if the database asks for it.
+
+        A deadlock or a serialization failure undoes the whole transaction, so the function
+        must be able to run more than once. Inside another transaction it runs once.
+
+        Raises:
+            StorageUnavailable: Every attempt failed.
+        """
+        return self.store.run_in_transaction(function, attempts=attempts)
+
+    def using(self, session: "Session | Connection") -> Using:
+        """Let what this thread does be part of the application's own transaction.
+
+        Its rows and ours commit or roll back together; the application commits. Mail and hooks
+        after writes wait for that; a bare connection does not tell of its commit, so call
+        `run()` on what this yields then.
+
+        Raises:
+            ConfigurationError: The database cannot join this.
+        """
+        return self.store.using(session)
+
+    def after_commit(self, work: Callable[[], object]) -> None:
+        """Do something once when the open transaction is committed; at once if there is none."""
+        self.store.after_commit(work)
+
+    # --- requests --------------------------------------------------------------------------
+
     def handle(self, request: Request) -> Response:
         """Answer a request to an endpoint; whatever happens, the answer is a response."""
         return run_blocking(self._handler.handle(request))
@@ -55,6 +152,65 @@ class BlockingWatchword(Joined[PublicUser]):
             StorageUnavailable: The database cannot tell.
         """
         return run_blocking(self._identify(request))
+
+    # --- people ----------------------------------------------------------------------------
+
+    def export_user(self, user_id: str) -> dict[str, Any]:
+        """Return everything that is kept about a person, as JSON values by wire names.
+
+        Secrets are named, and not shown.
+
+        Raises:
+            NoSuchUser: There is nobody of this id.
+        """
+        return run_blocking(export_user(self.instance.store, user_id))
+
+    def erase_user(self, user_id: str) -> Erased:
+        """Delete a person with everything of theirs, in one transaction.
+
+        Rows that outlive their person, by `on_delete="set null"`, lose what is personal.
+
+        Raises:
+            NoSuchUser: There is nobody of this id.
+            StillReferenced: Rows stand in the way, by `on_delete="restrict"` or in tables of the
+                application's; nothing was erased.
+        """
+        return run_blocking(erase_user(self.instance.store, user_id))
+
+    def import_users(
+        self,
+        lines: Iterable[Line],
+        *,
+        batch_size: int = 1000,
+        dry_run: bool = False,
+        on_batch: OnBatch | None = None,
+    ) -> Imported:
+        """Write users that come from another system, with the hashes of their passwords.
+
+        Given the same lines again it goes on: who is there already is recognised.
+
+        Args:
+            lines: JSON texts, or what they stand for: the fields of a user by their wire names,
+                `password` with a hash that a sign-in can verify, and `accounts`.
+            batch_size: How many lines are written in a transaction.
+            dry_run: Check all, and write nothing.
+            on_batch: Hears of each batch when it is committed.
+
+        Raises:
+            ConfigurationError: `batch_size` is not positive, or the database has no transactions.
+            StorageUnavailable: The database is away; batches that were told of are there.
+        """
+        return run_blocking(
+            import_users(
+                self.instance.store,
+                lines,
+                batch_size=batch_size,
+                dry_run=dry_run,
+                on_batch=on_batch,
+            )
+        )
+
+    # --- tables ----------------------------------------------------------------------------
 
     def create_tables(self) -> None:
         """Make the tables that are missing; safe on every start."""
@@ -111,7 +267,11 @@ class BlockingWatchword(Joined[PublicUser]):
         """
         return run_blocking(
             purge_expired(
-                self.store, self.instance.clock, batch_size=batch_size, on_progress=on_progress
+                self.instance.store,
+                self.instance.clock,
+                batch_size=batch_size,
+                on_progress=on_progress,
+                elsewhere=self.instance.purges,
             )
         )
 

@@ -1,9 +1,11 @@
 """What both kinds of instance have: an adapter, plugins and options, joined once."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Generic, Unpack, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
 
 from watchword.adapters import Database, adapter_for, own_tables_of
+from watchword.auth.brought import Brought
+from watchword.auth.user_type import users_of_records
 from watchword.clock import Clock, utc_now
 from watchword.crypto.passwords import Passwords
 from watchword.crypto.sealing import KeyRing
@@ -14,6 +16,7 @@ from watchword.engine.context import Context, Instance
 from watchword.engine.handler import Handler
 from watchword.engine.identity import signed_in
 from watchword.engine.options import EmailPassword, Options
+from watchword.engine.personal_data import erase_user
 from watchword.engine.plugin import Plugin
 from watchword.engine.settings import Settings
 from watchword.errors import ConfigurationError
@@ -29,13 +32,29 @@ from watchword.schema import (
     Model,
     Naming,
     Schema,
+    SchemaExtension,
     resolve_schema,
 )
+from watchword.schema.elsewhere import without
 from watchword.storage.contract import Adapter, SchemaAdapter
-from watchword.storage.entities import Identity, PublicUser
+from watchword.storage.entities import Identity, PublicUser, User
 from watchword.storage.hooks import DatabaseHook
 from watchword.storage.ids import NewId
 from watchword.storage.store import Store
+from watchword.storage.stores import (
+    AccountStore,
+    SessionStore,
+    StoredAccounts,
+    StoredUsers,
+    UserStore,
+    VerificationStore,
+)
+from watchword.storage.stores.blocking import (
+    BlockingAccountStore,
+    BlockingSessionStore,
+    BlockingUserStore,
+    BlockingVerificationStore,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -54,6 +73,13 @@ class Joined(Generic[PublicUser]):
             not given.
         plugins: Add endpoints, models and hooks.
         database_hooks: Run around writes, after those of plugins.
+        user_type: What users are: a subclass of `User` that gives types to what was added to
+            the model.
+        users: Keeps the users instead of the database, such as a directory. References to them
+            are no foreign keys then, and their ids any texts.
+        sessions: Keeps the sessions instead of the database.
+        accounts: Keeps the ways in instead of the database.
+        verifications: Keeps what proves something once instead of the database.
         naming: Names of tables and columns.
         ids: What ids are.
         new_id: Makes ids, instead of what fits `ids`.
@@ -68,12 +94,17 @@ class Joined(Generic[PublicUser]):
 
     def __init__(
         self,
-        database: "Database[PublicUser]",
+        database: "Database[PublicUser] | Adapter[User]",
         *,
         secret: str | Sequence[str] | None = None,
         base_url: str | None = None,
         plugins: Sequence[Plugin] = (),
         database_hooks: Sequence[DatabaseHook] = (),
+        user_type: type[PublicUser] | None = None,
+        users: UserStore[PublicUser] | BlockingUserStore[PublicUser] | None = None,
+        sessions: SessionStore | BlockingSessionStore | None = None,
+        accounts: AccountStore[Any] | BlockingAccountStore[Any] | None = None,
+        verifications: VerificationStore | BlockingVerificationStore | None = None,
         naming: Naming | None = None,
         ids: IdType = "uuid",
         new_id: NewId | None = None,
@@ -87,37 +118,43 @@ class Joined(Generic[PublicUser]):
         secrets = environment.secrets(secret)
         hooks = [*(hook for it in plugins for hook in it.database_hooks()), *database_hooks]
         self.adapter: Adapter[PublicUser] = self._usable(adapter_for(database))
-        self.schema = resolve_schema(
-            CORE_MODELS,
-            [_fields_of(options), *plugins],
-            naming=naming,
-            ids=ids,
-            own=own_tables_of(self.adapter, hooks, new_id),
-        )
-        _check_ids(self.schema, options.email_password)
-        self.store = Store(
-            self.adapter,
-            self.schema,
-            clock=clock,
-            new_id=new_id,
-            hooks=hooks,
-            sealer=KeyRing(secrets),
-        )
+        brought = Brought(users, sessions, accounts, verifications)
+        added: list[SchemaExtension] = [_fields_of(options), *plugins]
+        own = brought.own(own_tables_of(self.adapter, hooks, new_id))
+        schema = resolve_schema(CORE_MODELS, added, naming=naming, ids=ids, own=own)
+        _check_ids(schema, options.email_password)
+        self.schema = without(schema, brought.models)
+        adapter = brought.beside(self.adapter, user_type or User)
+        sealer = KeyRing(secrets)
+        store = Store(adapter, schema, clock=clock, new_id=new_id, hooks=hooks, sealer=sealer)
         self.instance = Instance(
             options=options,
             secrets=secrets,
-            store=self.store,
+            store=store,
             passwords=passwords or Passwords(),
             cookies=_cookie_jar(options),
             clock=clock,
-            user_fields=_fields(self.schema, USER, hooks, given_by_clients=True),
-            session_fields=_fields(self.schema, SESSION, hooks, given_by_clients=False),
+            verifications=brought.verifications_of(store, clock),
+            purges=brought.purges,
+            user_fields=_fields(schema, USER, hooks),
+            session_fields=_fields(schema, SESSION, hooks),
         )
+        self._of_record = users_of_records(self.adapter, user_type, schema)
+        self._forms = _forms(plugins)
         self._handler = Handler(self.instance, [*CORE_ENDPOINTS, *plugins])
 
     def _usable(self, adapter: Adapter[PublicUser]) -> Adapter[PublicUser]:
         """Return the adapter, unless this kind of instance cannot use it."""
         return adapter
+
+    @property
+    def _users(self) -> StoredUsers[PublicUser]:
+        store = self.instance.store
+        return StoredUsers(store, self._of_record, forms=self._forms, erase=erase_user)
+
+    @property
+    def _accounts(self) -> StoredAccounts[PublicUser]:
+        return StoredAccounts(self.instance.store, self._of_record)
 
     @property
     def options(self) -> Options:
@@ -142,11 +179,10 @@ class Joined(Generic[PublicUser]):
 
     async def _identify(self, request: Request) -> Identity[PublicUser] | None:
         found = await signed_in(Context(self.instance, request))
-        mapper = self.adapter.capabilities.user_mapper
-        if found is None or mapper is None:
-            # Without a mapper the application's users are ours.
+        if found is None or self._of_record == User.from_record:
+            # The application's users are ours.
             return cast("Identity[PublicUser] | None", found)
-        return Identity(found.session, mapper(found.user))
+        return Identity(found.session, self._of_record(found.user.to_record()))
 
     async def _migrate(self, aim: Aim, on_progress: OnMigration | None) -> Migrated:
         migrator = migrator_for(self.adapter, self.schema, clock=self.instance.clock)
@@ -175,21 +211,22 @@ def _check_ids(schema: Schema, options: EmailPassword | None) -> None:
         )
 
 
+def _forms(plugins: Sequence[Plugin]) -> dict[str, Callable[[str], str]]:
+    return {field: form for it in plugins for field, form in it.user_forms.items()}
+
+
 def _fields_of(options: Options) -> ApplicationFields:
     return ApplicationFields(
         user=options.user.additional_fields, session=options.session.additional_fields
     )
 
 
-def _fields(
-    schema: Schema, core: Model, hooks: Sequence[DatabaseHook], *, given_by_clients: bool
-) -> AdditionalFields:
+def _fields(schema: Schema, core: Model, hooks: Sequence[DatabaseHook]) -> AdditionalFields:
     filling = any(
         it.before is not None and (it.model, it.operation) == (core.name, "create") for it in hooks
     )
-    return AdditionalFields(
-        schema, core, given_by_clients=given_by_clients, given_by_hooks=filling
-    )
+    # Only a new user is somebody's to describe, at the sign-up.
+    return AdditionalFields(schema, core, given_by_clients=core is USER, given_by_hooks=filling)
 
 
 def _cookie_jar(options: Options) -> CookieJar:

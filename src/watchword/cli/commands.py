@@ -10,6 +10,7 @@ from watchword.cli.migrate import migrate
 from watchword.cli.purge import purge
 from watchword.cli.schema import schema
 from watchword.cli.secret import secret
+from watchword.cli.users import users
 from watchword.errors import ConfigurationError, MigrationRefused
 
 __all__ = ["watchword"]
@@ -42,3 +43,4 @@ watchword.add_command(migrate)
 watchword.add_command(purge)
 watchword.add_command(schema)
 watchword.add_command(secret)
+watchword.add_command(users)

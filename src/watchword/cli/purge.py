@@ -13,8 +13,8 @@ from watchword.cli.console import Colour, Unable, counted, painted, reason_of, s
 from watchword.cli.extras import require_module
 from watchword.cli.loading import App, app_option, load_app
 from watchword.cli.running import run
-from watchword.engine.purge import OnProgress, Purged, count_expired, purge_expired
 from watchword.errors import OperationRefused, StorageError
+from watchword.storage.purge import OnProgress, Purged, count_expired, purge_expired
 
 __all__ = ["purge"]
 
@@ -48,16 +48,22 @@ def purge(*, name: str | None, batch_size: int, dry_run: bool) -> None:
 
 
 def _count(app: App) -> Purged:
+    it = app.instance
     with _explained():
-        return run(app.adapter, count_expired(app.store, app.instance.clock))
+        return run(app.adapter, count_expired(it.store, it.clock, elsewhere=it.purges))
 
 
 def _purge(app: App, batch_size: int) -> Purged:
     heard = _Heard()
     try:
         with _explained(), _bar() as heard.show:
+            it = app.instance
             work = purge_expired(
-                app.store, app.instance.clock, batch_size=batch_size, on_progress=heard.tell
+                it.store,
+                it.clock,
+                batch_size=batch_size,
+                on_progress=heard.tell,
+                elsewhere=it.purges,
             )
             return run(app.adapter, work)
     except KeyboardInterrupt as error:

@@ -5,6 +5,7 @@ one `run_blocking` drives it with a single `send(None)`, which works because in 
 program no port ever really waits. This package alone knows the difference.
 """
 
+from watchword.concurrency.driven import driven, driven_iterator
 from watchword.concurrency.driving import (
     acquire,
     call,
@@ -33,6 +34,8 @@ __all__ = [
     "complete",
     "current_loop",
     "current_owner",
+    "driven",
+    "driven_iterator",
     "finish",
     "offload",
     "offload_at_once",

@@ -1,30 +1,27 @@
 """Passwords: hashed slowly, verified in the same time for known and unknown users."""
 
-import hashlib
+import logging
 import os
-import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Final
-from unicodedata import normalize
 
 import argon2
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError
 
 from watchword.concurrency import WorkPool
-from watchword.crypto.tokens import equal
+from watchword.crypto.foreign_hashes import is_bearable_argon2, is_hash_of, refusal_of_hash
+from watchword.crypto.password_bytes import normalised_bytes, typed_bytes
 from watchword.errors import APIError, ConfigurationError, CoreError
 
 __all__ = ["Passwords"]
+
+_log = logging.getLogger("watchword")
 
 # Longer input is no password; refused before any work is done for it.
 _LONGEST_BYTES: Final = 4096
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
-_SCRYPT_HASH: Final = re.compile(r"([0-9a-f]{32}):([0-9a-f]{128})")
-_ARGON2_HASH: Final = re.compile(
-    r"\$argon2(id|i|d)(\$v=[0-9]+)?\$m=[0-9]+,t=[0-9]+,p=[0-9]+(\$[A-Za-z0-9+/]+){2}"
-)
 
 
 def _default_pool() -> WorkPool:
@@ -47,7 +44,8 @@ class Passwords:
         pool: Where hashes are made; it bounds how many run and wait.
 
     Raises:
-        ConfigurationError: The figures are none that Argon2 takes.
+        ConfigurationError: The figures are none that Argon2 takes, or none that a sign-in
+            can bear.
     """
 
     memory_kib: int = 19_456
@@ -55,13 +53,16 @@ class Passwords:
     parallelism: int = 1
     pool: WorkPool = field(default_factory=_default_pool, repr=False, compare=False)
     _argon2: argon2.PasswordHasher = field(init=False, repr=False, compare=False)
+    _told: set[str] = field(init=False, repr=False, compare=False, default_factory=set)
 
     def __post_init__(self) -> None:
-        lanes_are_fed = 1 <= self.parallelism <= self.memory_kib // 8  # RFC 9106 (3.1)
-        if not lanes_are_fed or self.iterations < 1:
+        if not is_bearable_argon2(
+            memory_kib=self.memory_kib, iterations=self.iterations, parallelism=self.parallelism
+        ):
             raise ConfigurationError(
-                "Argon2 does not take these figures.",
-                hint="Use at least 1 iteration, 1 lane and 8 KiB of memory for each lane.",
+                "Argon2 does not take these figures, or a sign-in cannot bear what they cost.",
+                hint="Use 1 to 100 iterations, 1 to 256 lanes, at least 8 KiB of memory for each "
+                "lane and at most 1 GiB in all, filled not more often than 4 GiB would be once.",
             )
         hasher = argon2.PasswordHasher(
             time_cost=self.iterations,
@@ -87,9 +88,12 @@ class Passwords:
         """Tell whether the password is the one that was stored.
 
         None stands for a user who is unknown or has no password. It is answered with False
-        after the same work, as is a stored text that is no hash: the time taken must not
-        tell an attacker which addresses are known. (A hash of the wire's own format takes
-        longer, until the sign-in that replaces it.)
+        after the same work, as is a stored text that no sign-in can verify: the time taken
+        must not tell an attacker which addresses are known. (A hash that another system made
+        takes as long as its own figures ask, until the sign-in that replaces it.)
+
+        Each reason for which stored texts cannot be verified is logged once, for example that
+        the package is missing which verifies them.
 
         Raises:
             Overloaded: Too many hashes are waiting; nothing was done.
@@ -100,7 +104,7 @@ class Passwords:
 
     def needs_rehash(self, stored: str) -> bool:
         """Tell whether the hash was made in any other way than today's."""
-        if not _ARGON2_HASH.fullmatch(stored):
+        if refusal_of_hash(stored) is not None:
             return True
         try:
             return self._argon2.check_needs_rehash(stored)
@@ -108,18 +112,23 @@ class Passwords:
             return True
 
     def _hash(self, password: str) -> str:
-        return self._argon2.hash(_normalised(password))
+        return self._argon2.hash(normalised_bytes(password))
 
     def _verify(self, password: str, stored: str | None) -> bool:
-        secret = _normalised(password)
-        if scrypt := _SCRYPT_HASH.fullmatch(stored or ""):
-            return _is_scrypt_of(secret, salt=scrypt[1], key=scrypt[2])
-        if stored is None or not _ARGON2_HASH.fullmatch(stored):
+        if stored is None or not self._can_verify(stored):
             stored = self._unmatchable()
-        try:
-            return self._argon2.verify(stored, secret)
-        except (VerificationError, InvalidHashError):
-            return False
+        return is_hash_of(password, stored)
+
+    def _can_verify(self, stored: str) -> bool:
+        refusal = refusal_of_hash(stored)
+        if refusal is None:
+            return True
+        if refusal not in self._told:
+            self._told.add(refusal)
+            _log.warning(
+                "a stored password hash %s; whoever has such a one cannot sign in", refusal
+            )
+        return False
 
     def _unmatchable(self) -> str:
         """Return a hash that costs what a real one does and that no password has.
@@ -134,28 +143,4 @@ class Passwords:
 
 
 def _is_too_long(password: str) -> bool:
-    return len(password) > _LONGEST_BYTES or len(_encoded(password)) > _LONGEST_BYTES
-
-
-def _normalised(password: str) -> bytes:
-    """Return the bytes that are hashed, alike however a keyboard composes its characters.
-
-    NIST SP 800-63B (5.1.1.2) asks for NFKC or NFKD before hashing.
-    """
-    return _encoded(normalize("NFKC", password))
-
-
-def _encoded(password: str) -> bytes:
-    # Lone surrogates have no UTF-8; a client's text must not become an exception here.
-    return password.encode("utf-8", "surrogatepass")
-
-
-def _is_scrypt_of(password: bytes, *, salt: str, key: str) -> bool:
-    """Verify a hash of the wire's own format, as found when a database is taken over.
-
-    The salt is the hexadecimal text itself, not what it stands for.
-    """
-    made = hashlib.scrypt(
-        password, salt=salt.encode(), n=16_384, r=16, p=1, dklen=64, maxmem=64 * 1024 * 1024
-    )
-    return equal(made.hex(), key)
+    return len(password) > _LONGEST_BYTES or len(typed_bytes(password)) > _LONGEST_BYTES

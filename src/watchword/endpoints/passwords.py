@@ -78,7 +78,7 @@ class Passwords(Plugin):
 
         async def replace_and_revoke() -> NewSession:
             await replace()
-            await ctx.sessions.revoke_all(identity.user.id)
+            await ctx.sessions.stored.revoke_all(identity.user.id)
             return await ctx.new_session_of(identity.user.id, remembered=not ctx.is_forgetful)
 
         if not body.revoke_other_sessions:

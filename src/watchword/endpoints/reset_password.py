@@ -1,6 +1,7 @@
 """Set a new password with a link that was sent by mail."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import urljoin
 
@@ -141,7 +142,7 @@ class ResetPassword(Plugin):
         if found is None or found.is_expired:
             raise APIError(CoreError.INVALID_TOKEN, status=400)
         password_hash = await ctx.passwords.hash(body.new_password)
-        await ctx.store.run_in_transaction(lambda: _write(ctx, token, password_hash, options))
+        await ctx.store.run_in_transaction(partial(_write, ctx, token, password_hash, options))
         return Done()
 
 
@@ -163,11 +164,11 @@ async def _write(ctx: Context, token: str, password_hash: str, options: EmailPas
     if not is_written:
         raise APIError(CoreError.INVALID_TOKEN, status=400)
     if options.revoke_sessions_on_password_reset:
-        await ctx.sessions.revoke_all(permit.user_id)
+        await ctx.sessions.stored.revoke_all(permit.user_id)
     if options.on_password_reset is not None:
         tell, user = options.on_password_reset, User.from_record(row)
         # Queued before the commit: who hangs up in that moment must not silence a warning.
-        await ctx.store.after_commit(lambda: call(tell, user))
+        await ctx.store.after_commit(partial(call, tell, user))
 
 
 def _mail(user: User, url: str, token: str) -> Mail:

@@ -47,7 +47,7 @@ class Sessions(Plugin):
         `/revoke-session` accepts and nothing else does.
         """
         current = identity.session
-        found = await ctx.sessions.list_of(identity.user.id)
+        found = await ctx.sessions.stored.list_for_user(identity.user.id)
         return [
             msgspec.structs.replace(it, token=current.token) if it.id == current.id else it
             for it in found
@@ -56,7 +56,7 @@ class Sessions(Plugin):
     @post("/revoke-session")
     async def revoke(self, ctx: Context, identity: Identity, body: RevokeSessionBody) -> Done:
         """End one session of the user; of one that is not theirs nothing is told."""
-        await ctx.sessions.revoke(identity.user.id, body.token)
+        await ctx.sessions.stored.revoke(body.token, user_id=identity.user.id)
         if body.token in {identity.session.token, identity.session.id}:
             ctx.forget_session()
         return Done()
@@ -64,14 +64,14 @@ class Sessions(Plugin):
     @post("/revoke-sessions")
     async def revoke_all(self, ctx: Context, identity: Identity) -> Done:
         """End every session of the user, the current one too."""
-        await ctx.sessions.revoke_all(identity.user.id)
+        await ctx.sessions.stored.revoke_all(identity.user.id)
         ctx.forget_session()
         return Done()
 
     @post("/revoke-other-sessions")
     async def revoke_others(self, ctx: Context, identity: Identity) -> Done:
         """End every session of the user but the current one."""
-        await ctx.sessions.revoke_all(identity.user.id, but=identity.session.id)
+        await ctx.sessions.stored.revoke_all(identity.user.id, but=identity.session.id)
         return Done()
 
     @post("/update-session")

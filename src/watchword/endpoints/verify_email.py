@@ -1,6 +1,7 @@
 """Send links that verify an address, and act on them when they are opened."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from watchword.concurrency import call
@@ -265,7 +266,7 @@ def _told_again(proof: EmailProof, user: User) -> Verified:
 
 async def _tell(ctx: Context, callback: UserCallback | None, user: User) -> None:
     if callback is not None:
-        await ctx.store.after_commit(lambda: call(callback, user))
+        await ctx.store.after_commit(partial(call, callback, user))
 
 
 def _hook_refusal(error: OperationRefused) -> APIError:

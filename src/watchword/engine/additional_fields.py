@@ -18,6 +18,7 @@ from watchword.errors import (
 )
 from watchword.http.bodies import UNSET, Body, UnsetType, validate
 from watchword.schema import Field, FieldType, Model, Schema, camel_case
+from watchword.schema.resolve import APPLICATION
 from watchword.storage.values import accepted
 
 __all__ = ["AdditionalFields", "ApplicationFields"]
@@ -41,7 +42,7 @@ _TYPES: Final[Mapping[FieldType, Any]] = MappingProxyType(
 class ApplicationFields:
     """The application's own fields, as an extension of the schema."""
 
-    id = "the application"
+    id = APPLICATION
     models: tuple[Model, ...] = ()
 
     def __init__(self, **extends: Mapping[str, Field]) -> None:

@@ -1,7 +1,8 @@
 """What an endpoint works with: the request, the instance's parts, and what goes out with it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -16,12 +17,12 @@ from watchword.engine.mail import Mail, Mailer
 from watchword.engine.options import Options
 from watchword.engine.output import Output
 from watchword.engine.sessions import NewSession, Sessions
-from watchword.engine.verifications import Verifications
 from watchword.errors import ErrorCode
 from watchword.http.cookies import CookieJar, encode_uri_component
 from watchword.http.messages import Request
 from watchword.storage.entities import Identity, Session, User
 from watchword.storage.store import Store
+from watchword.storage.stores import AccountStore, StoredAccounts, VerificationStore
 
 __all__ = ["Context", "Instance"]
 
@@ -41,8 +42,11 @@ class Instance:
     clock: Clock
     user_fields: AdditionalFields
     session_fields: AdditionalFields
+    verifications: VerificationStore
+    purges: Mapping[str, Callable[[], Awaitable[int]]] = field(default_factory=dict)
+    """What deletes expired rows that stores of the application's own keep, as in `Purged`."""
     sessions: Sessions = field(init=False)
-    verifications: Verifications = field(init=False)
+    accounts: AccountStore[User] = field(init=False)
     output: Output = field(init=False)
     addresses: ClientAddresses = field(init=False)
     background: Background = field(init=False)
@@ -58,7 +62,7 @@ class Instance:
         background = Background()
         made = {
             "sessions": Sessions(self.store, self.options.session, self.clock),
-            "verifications": Verifications(self.store, self.clock),
+            "accounts": StoredAccounts(self.store, User.from_record),
             "output": Output(self.store.schema),
             "addresses": ClientAddresses(self.options.trusted_proxies, self.options.proxy_header),
             "background": background,
@@ -99,7 +103,12 @@ class Context:
         return self.instance.sessions
 
     @property
-    def verifications(self) -> Verifications:
+    def accounts(self) -> AccountStore[User]:
+        """The ways in that users have."""
+        return self.instance.accounts
+
+    @property
+    def verifications(self) -> VerificationStore:
         """Values that prove something once."""
         return self.instance.verifications
 
@@ -208,7 +217,7 @@ class Context:
         None is a message to nobody, for answers whose time must not tell that there is none.
         """
         mailer = self.instance.mailer
-        await self.store.after_commit(lambda: mailer.post(mail))
+        await self.store.after_commit(partial(mailer.post, mail))
 
 
 def _numbers(parts: Iterable[str]) -> Iterable[str]:

@@ -71,6 +71,3 @@ class Finding:
     level: Level
     message: str
     mend: str
-
-    def __str__(self) -> str:
-        return f"{self.code.name} {self.message} ({self.mend})"

@@ -1,6 +1,6 @@
 """The shape of a plugin: what it may add to an instance."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from watchword.engine.endpoint import Endpoint, collect
@@ -46,6 +46,11 @@ class Plugin:
 
         A class attribute too, where no setting decides on them.
         """
+        return {}
+
+    @property
+    def user_forms(self) -> Mapping[str, Callable[[str], str]]:
+        """What brings a value of a user's field into the one form that is stored and looked up."""
         return {}
 
     def endpoints(self) -> Iterator[Endpoint]:

@@ -11,8 +11,9 @@ from watchword.engine.options import SessionOptions
 from watchword.errors import OperationRefused
 from watchword.storage.contract import Record
 from watchword.storage.entities import Identity, Session, User
-from watchword.storage.query import F, Include, OrderBy
+from watchword.storage.query import F, Include
 from watchword.storage.store import Store
+from watchword.storage.stores import Lifetimes, StoredSessions
 
 __all__ = ["NewSession", "Sessions"]
 
@@ -36,6 +37,13 @@ class Sessions:
         self._store = store
         self._options = options
         self._clock = clock
+        self._lifetimes = Lifetimes(
+            expires_in=options.expires_in,
+            forgotten_in=options.forgotten_in,
+            update_age=options.update_age,
+            refresh=options.refresh,
+        )
+        self.stored = StoredSessions(store, clock, self._lifetimes)
 
     async def create(
         self, user_id: Any, *, ip_address: str, user_agent: str, remembered: bool
@@ -66,15 +74,6 @@ class Sessions:
             return None
         return Identity(Session.from_record(row, token=token), User.from_record(row["user"]))
 
-    async def list_of(self, user_id: str) -> list[Session]:
-        """Return all sessions of a user that still hold, each with its handle, the oldest first.
-
-        The token of a session is known to its holder alone; its handle is its id.
-        """
-        live = (F.user_id == user_id) & (F.expires_at > self._clock())
-        rows = await self._store.find_many("session", live, order_by=(OrderBy("created_at"),))
-        return [Session.from_record(row, token=str(row["id"])) for row in rows]
-
     # --- time --------------------------------------------------------------------------
 
     def is_expired(self, session: Session) -> bool:
@@ -82,12 +81,8 @@ class Sessions:
         return session.expires_at <= self._clock()
 
     def is_due(self, session: Session) -> bool:
-        """Tell whether a session in use is to be renewed; one of a forgetful client never is."""
-        options = self._options
-        lifetime = session.expires_at - session.created_at
-        if not options.refresh or lifetime <= options.forgotten_in < options.expires_in:
-            return False
-        return session.expires_at - options.expires_in + options.update_age <= self._clock()
+        """Tell whether the session in use is to be renewed."""
+        return self._lifetimes.is_due(session, self._clock())
 
     def is_fresh(self, session: Session) -> bool:
         """Tell whether the sign-in was recent enough for a sensitive call."""
@@ -124,15 +119,3 @@ class Sessions:
         """Remove a session that has ended, unless it was renewed meanwhile."""
         ended = (F.id == session.id) & (F.expires_at <= self._clock())
         await self._store.delete("session", ended)
-
-    async def revoke(self, user_id: str, token: str) -> None:
-        """End one session of a user, named by its token or its handle; of others none."""
-        named = (F.token == token) | (F.id == token)
-        await self._store.delete_many("session", (F.user_id == user_id) & named)
-
-    async def revoke_all(self, user_id: str, *, but: str | None = None) -> None:
-        """End every session of a user, or every one but that with an id."""
-        theirs = F.user_id == user_id
-        if but is not None:
-            theirs &= F.id != but
-        await self._store.delete_many("session", theirs)

@@ -13,7 +13,12 @@ from watchword.storage.contract import Adapter
 if TYPE_CHECKING:
     from watchword.migrations.apply import Migrator
 
-__all__ = ["Aim", "Migrated", "OnMigration", "Progress", "Renames", "migrator_for"]
+__all__ = ["Aim", "Migrated", "OnMigration", "Progress", "Renames", "has_tables", "migrator_for"]
+
+
+def has_tables(adapter: Adapter[Any]) -> bool:
+    """Tell whether an adapter's database has tables, which have to follow the schema."""
+    return hasattr(adapter, "connected")
 
 
 def migrator_for(adapter: Adapter[Any], schema: Schema, *, clock: Clock) -> "Migrator":
@@ -22,7 +27,7 @@ def migrator_for(adapter: Adapter[Any], schema: Schema, *, clock: Clock) -> "Mig
     Raises:
         ConfigurationError: The adapter's database has no tables that could be changed.
     """
-    if not hasattr(adapter, "connected"):
+    if not has_tables(adapter):
         raise ConfigurationError(
             f"{type(adapter).__name__} has no tables to migrate.",
             hint="Give the instance an SQL database; in memory there is nothing to bring up to "

@@ -11,41 +11,31 @@ from sqlalchemy.exc import DBAPIError
 
 from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
 from watchword.adapters.sqlalchemy.dialects import (
-    SCHEMA_PATIENCE,
+    all_or_nothing,
     begin,
-    release_schema_lock,
     roll_back,
-    try_schema_lock,
 )
 from watchword.adapters.sqlalchemy.lines import Connected, Work
 from watchword.adapters.sqlalchemy.violations import translated
 from watchword.clock import Clock, utc_now
 from watchword.concurrency import Backoff, call
-from watchword.errors import (
-    MigrationRefused,
-    StorageUnavailable,
-)
+from watchword.errors import MigrationRefused, StorageUnavailable
 from watchword.migrations.aims import Aim, Migrated, OnMigration, Progress
-from watchword.migrations.calls import Step, steps_of
+from watchword.migrations.calls import steps_of
 from watchword.migrations.history import History
 from watchword.migrations.live import read_live, unfinished
+from watchword.migrations.lock import locked
 from watchword.migrations.plan import Plan
 from watchword.migrations.rebuilding import (
     FOREIGN_KEYS_OFF,
     FOREIGN_KEYS_ON,
     check_references,
     taken_down,
-    transaction,
     without_foreign_keys,
 )
 from watchword.migrations.refusals import refusals_told, said
 from watchword.migrations.state import State, empty_rows, examine
-from watchword.migrations.statements import (
-    Statement,
-    run_steps,
-    statements_of,
-    tidying,
-)
+from watchword.migrations.statements import Statement, run_steps, statements_of, tidying
 from watchword.schema import Schema
 from watchword.schema.snapshot import Snapshot
 
@@ -75,12 +65,9 @@ class _Job:
 
     def statements(self, connection: Connection) -> list[Statement]:
         """Return what is to be sent, where each statement is committed by itself."""
-        plan, dialect = self.plan, connection.dialect
-        live = self.state.live
-        return [
-            *tidying(live, plan.after, dialect),
-            *statements_of(plan.changes, plan.after, dialect, places=live.places),
-        ]
+        dialect, live = connection.dialect, self.state.live
+        changing = _changing(connection, self.plan, self.state)
+        return [*tidying(live, self.plan.after, dialect), *changing]
 
     @property
     def migrated(self) -> Migrated:
@@ -155,9 +142,11 @@ class Migrator:
         async with self._connected() as held:
             if await held.call(lambda it: it.dialect.name) == "sqlite":
                 with refusals_told(None):
-                    return await self._patiently(held, lambda it: self._in_onetransaction(it, aim))
+                    return await self._patiently(
+                        held, lambda it: self._in_one_transaction(it, aim)
+                    )
             await held.call(_set_up)
-            async with _locked(held):
+            async with locked(held):
                 job = await held.call(lambda it: self._prepared(it, aim))
                 if isinstance(job, _Job):
                     await self._carry_out(held, job, on_progress)
@@ -250,43 +239,45 @@ class Migrator:
 
     # --- SQLite: all of it in one transaction ----------------------------------------------
 
-    def _in_onetransaction(self, connection: Connection, aim: Aim) -> Migrated:
-        with without_foreign_keys(connection), transaction(connection):
+    def _in_one_transaction(self, connection: Connection, aim: Aim) -> Migrated:
+        with without_foreign_keys(connection), all_or_nothing(connection):
             job = self._prepared(connection, aim)
             if isinstance(job, Migrated):
                 return job
-            run_steps(
-                connection, self._steps(job.plan), job.plan.after, job.state.recorded or Snapshot()
-            )
+            _make(connection, job.plan, job.state)
             check_references(connection, job.plan.after)
             self._finish(connection, job)
             return job.migrated
-
-    def _steps(self, plan: Plan) -> list[Step]:
-        return steps_of(plan.changes, schema=plan.after.schema, tables=plan.after.tables)
 
     def _sql(self, connection: Connection, aim: Aim) -> list[str]:
         state = self._examined(connection, aim)
         plan = state.plan(aim)
         _refuse(plan.conflicts)
         if connection.dialect.name != "sqlite":
-            steps = statements_of(
-                plan.changes, plan.after, connection.dialect, places=state.live.places
-            )
-            return [it.alone or it.sql.replace("%%", "%") for it in steps]
+            changing = _changing(connection, plan, state)
+            return [it.alone or it.sql.replace("%%", "%") for it in changing]
         # Tried out and undone: making a table anew depends on what is there.
         with without_foreign_keys(connection):
             begin(connection)
             try:
                 with taken_down(connection) as heard:
-                    run_steps(
-                        connection, self._steps(plan), plan.after, state.recorded or Snapshot()
-                    )
+                    _make(connection, plan, state)
             finally:
                 roll_back(connection)
         if not heard:
             return []
         return [FOREIGN_KEYS_OFF, "BEGIN", *heard, "COMMIT", FOREIGN_KEYS_ON]
+
+
+def _changing(connection: Connection, plan: Plan, state: State) -> list[Statement]:
+    places = state.live.places
+    return statements_of(plan.changes, plan.after, connection.dialect, places=places)
+
+
+def _make(connection: Connection, plan: Plan, state: State) -> None:
+    """Make the changes of a plan inside the transaction that is open."""
+    steps = steps_of(plan.changes, schema=plan.after.schema, tables=plan.after.tables)
+    run_steps(connection, steps, plan.after, state.recorded or Snapshot())
 
 
 def _refuse(conflicts: Sequence[str]) -> None:
@@ -295,24 +286,6 @@ def _refuse(conflicts: Sequence[str]) -> None:
             "The tables cannot be changed to what is wanted; nothing was done.",
             hint="\n".join(conflicts),
         )
-
-
-@asynccontextmanager
-async def _locked(held: Connected) -> AsyncIterator[None]:
-    """Let nobody else change the tables meanwhile; who waits for that can be cancelled.
-
-    Raises:
-        StorageUnavailable: Another process does not come to an end.
-    """
-    give_up_at = monotonic() + SCHEMA_PATIENCE
-    backoff = Backoff(first=0.05, longest=0.2)
-    while not await held.call(try_schema_lock):
-        if monotonic() > give_up_at:
-            raise StorageUnavailable("Another process is changing the schema.", retryable=True)
-        await backoff.pause()
-    yield
-    # After an error the end of the connection gives it back: what broke may be just that.
-    await held.call(release_schema_lock)
 
 
 def _set_up(connection: Connection) -> None:

@@ -24,6 +24,7 @@ from watchword.migrations.changes import (
 from watchword.schema.snapshot import ColumnState, Key, Reference, StoredDefault, TableState
 
 __all__ = [
+    "TABLE_OPTIONS",
     "Backfill",
     "Batch",
     "Call",
@@ -111,13 +112,13 @@ class RenameKey:
 
 Step: TypeAlias = Call | Backfill | Batch | RenameKey
 
-# A table that MariaDB or MySQL would make by another engine has no references.
-_TABLE_OPTIONS: Final = {
+TABLE_OPTIONS: Final[Mapping[str, Any]] = {
     "mysql_charset": "utf8mb4",
     "mysql_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
     "mariadb_engine": "InnoDB",
 }
+"""What every table is made with: by another engine MariaDB and MySQL would keep no references."""
 
 
 def steps_of(
@@ -200,7 +201,7 @@ def _create(state: TableState, schema: str | None) -> Call:
         {
             **_only({"schema": schema, "comment": state.comment}),
             **({"sqlite_autoincrement": True} if numbers_rows else {}),
-            **_TABLE_OPTIONS,
+            **TABLE_OPTIONS,
         },
     )
 

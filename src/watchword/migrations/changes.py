@@ -20,6 +20,7 @@ __all__ = [
     "DropUnique",
     "RenameColumn",
     "RenameTable",
+    "said_default",
 ]
 
 Sign: TypeAlias = Literal["+", "-", "~"]
@@ -162,7 +163,7 @@ class ChangeColumn:
             f"{self.before.kind} becomes {self.column.kind}" if self.changes_type else "",
             "becomes required" if self.becomes_required else "",
             "may be null" if self.column.nullable and not self.before.nullable else "",
-            f"default {_said(self.column.default)}" if self.changes_default else "",
+            f"default {said_default(self.column)}" if self.changes_default else "",
         ]
         return f"column {self.table}.{self.column.name}: {', '.join(filter(None, parts))}"
 
@@ -171,13 +172,14 @@ class ChangeColumn:
         return ChangeColumn(self.table, self.column, self.before)
 
 
-def _said(default: object) -> str:
-    match default:
+def said_default(column: ColumnState) -> str:
+    """Return what the database writes by itself, in words."""
+    match column.default:
         case None:
             return "none"
         case {"moment": str(moment)}:
             return moment
-    return repr(default)
+    return repr(column.default)
 
 
 @dataclass(frozen=True, slots=True)

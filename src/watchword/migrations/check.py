@@ -1,13 +1,12 @@
 """Compare a database with the schema that is wanted; nothing is changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, inspect
 
 from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
-from watchword.adapters.sqlalchemy.dialects import schema_lock
 from watchword.adapters.sqlalchemy.tables import ModelTable
 from watchword.adapters.sqlalchemy.violations import translated
 from watchword.engine.findings import Code, Finding
@@ -15,8 +14,9 @@ from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.migrations.aims import Aim
 from watchword.migrations.borrowed import with_borrowed_types
 from watchword.migrations.drift import Drift, Remedy
-from watchword.migrations.history import History, Version
+from watchword.migrations.history import History
 from watchword.migrations.live import Live, read_live
+from watchword.migrations.lock import locked
 from watchword.migrations.other_names import Adapted, adapted
 from watchword.migrations.plan import Plan
 from watchword.migrations.renames import Renames
@@ -66,12 +66,9 @@ async def look_at(adapter: SQLAlchemyAdapter[Any], schema: Schema) -> Look:
 
             # Another process may be making the tables at this moment: wait for it, but not for
             # a long migration of somebody else's.
-            def look_again(connection: Connection) -> Look:
-                with schema_lock(connection, patience=_PATIENCE):
-                    return checker.look(connection)
-
             try:
-                return await held.call(look_again)
+                async with locked(held, patience=_PATIENCE):
+                    return await held.call(checker.look)
             except StorageUnavailable as error:
                 if not error.retryable:
                     raise
@@ -105,8 +102,8 @@ class _Checker:
         except ConfigurationError as error:
             # What a newer release wrote down cannot be read; what there is can.
             ahead = Finding(Code.W022, "error", error.message.rstrip("."), error.hint)
-            return _Seen(_state(connection, wanted, ()), (ahead,))
-        state = _state(connection, wanted, versions)
+            return _Seen(State.of(wanted, ()).seen_in(connection), (ahead,))
+        state = State.of(wanted, versions).seen_in(connection)
         return _Seen(state, tuple(_of_version(state)))
 
     def _of_theirs(self, connection: Connection) -> Iterator[Finding]:
@@ -120,14 +117,6 @@ def _borrowed(connection: Connection, wanted: Snapshot) -> Snapshot:
         return with_borrowed_types(connection, wanted)
     except ConfigurationError:
         return wanted  # what is missing is told of by itself
-
-
-def _state(connection: Connection, wanted: Snapshot, versions: Sequence[Version]) -> State:
-    finished = [it for it in versions if it.finished_at is not None]
-    pending = next((it for it in versions if it.finished_at is None), None)
-    recorded = finished[-1].snapshot if finished else None
-    live = read_live(connection, wanted, recorded)
-    return State(wanted=wanted, versions=finished, pending=pending, live=live)
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,10 +239,8 @@ def _default(default: Any) -> Source:
 
 
 def _reference(reference: Reference, schema: str | None) -> Bracketed:
-    place = reference.place(schema)
-    table = f"{place}.{reference.table}" if place else reference.table
     return Bracketed(
         "sa.ForeignKeyConstraint",
-        [literal([reference.column]), literal([f"{table}.{reference.target}"])],
+        [literal([reference.column]), literal([reference.pointed_at(schema)])],
         {"name": literal(reference.name), "ondelete": literal(reference.on_delete.upper())},
     )

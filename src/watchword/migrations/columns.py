@@ -80,11 +80,9 @@ def _resolved(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 
 def reference_of(reference: Reference, schema: str | None) -> ForeignKeyConstraint:
     """Return a foreign key."""
-    place = reference.place(schema)
-    table = f"{place}.{reference.table}" if place else reference.table
     return ForeignKeyConstraint(
         [reference.column],
-        [f"{table}.{reference.target}"],
+        [reference.pointed_at(schema)],
         name=reference.name,
         ondelete=reference.on_delete.upper(),
     )

@@ -18,15 +18,13 @@ from watchword.migrations.changes import (
     DropUnique,
     RenameColumn,
     RenameTable,
+    said_default,
 )
 from watchword.migrations.live import LeftOver, Live
-from watchword.migrations.plan import Plan
+from watchword.migrations.plan import WIDER, Plan
 from watchword.schema.snapshot import ColumnState, Key, Reference, Snapshot
 
 __all__ = ["Drift", "Remedy"]
-
-# Types that hold whatever the one before them holds.
-_WIDER: Final = (("string", "text"), ("integer", "bigint"))
 
 _ANEW: Final = "Make the table anew without this foreign key, which has no name"
 
@@ -231,9 +229,9 @@ def _difference(before: ColumnState, column: ColumnState) -> Code | None:
         return Code.W005
     if before.type == column.type:
         return Code.W006 if (before.length or 0) < (column.length or 0) else Code.W007
-    if (before.type, column.type) in _WIDER:
+    if (before.type, column.type) in WIDER:
         return Code.W006
-    return Code.W007 if (column.type, before.type) in _WIDER else Code.W005
+    return Code.W007 if (column.type, before.type) in WIDER else Code.W005
 
 
 def _plain(column: ColumnState) -> str:
@@ -241,12 +239,7 @@ def _plain(column: ColumnState) -> str:
 
 
 def _said(column: ColumnState) -> str:
-    match column.default:
-        case None:
-            return "no default"
-        case {"moment": str(moment)}:
-            return f"the default {moment}"
-    return f"the default {column.default!r}"
+    return "no default" if column.default is None else f"the default {said_default(column)}"
 
 
 def _columns(table: str, key: Key) -> str:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from watchword.adapters.sqlalchemy.tables import column_type
 from watchword.errors import ConfigurationError
+from watchword.migrations.calls import TABLE_OPTIONS
 from watchword.schema import Field, Naming
 from watchword.schema.snapshot import Snapshot
 
@@ -80,10 +81,7 @@ class History:
             column("finished_at", Field("datetime", required=False)),
             PrimaryKeyConstraint("version", name=f"pk_{version_table_name(naming)}"),
             comment="States that the tables were brought to, the last one last",
-            mysql_charset="utf8mb4",
-            mysql_engine="InnoDB",
-            mariadb_charset="utf8mb4",
-            mariadb_engine="InnoDB",
+            **TABLE_OPTIONS,
         )
 
     def read(self, connection: Connection) -> list[Version]:

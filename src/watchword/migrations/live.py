@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Dialect, inspect, text
 from sqlalchemy.types import String
 
-from watchword.adapters.sqlalchemy.dialects import text_collation
+from watchword.adapters.sqlalchemy.dialects import is_mysql, text_collation
 from watchword.migrations.columns import type_of
 from watchword.migrations.defaults import stored_default, texts_of_defaults
 from watchword.migrations.rebuilding import unasked_for_indexes
@@ -23,7 +23,6 @@ from watchword.schema.snapshot import (
 
 __all__ = ["LeftOver", "Live", "read_live", "unfinished"]
 
-_MYSQL: Final = frozenset({"mysql", "mariadb"})
 # Equality under these is equality of bytes; they differ in nothing that is asked for.
 _EXACT_ON_POSTGRESQL: Final = frozenset({None, "C", "POSIX", "default", "ucs_basic"})
 
@@ -174,7 +173,7 @@ def _column(told: Mapping[str, Any], known: ColumnState | None, dialect: Dialect
 
 
 def _default(told: str | None, guide: ColumnState, dialect: Dialect) -> StoredDefault:
-    return stored_default(told, guide, escapes=dialect.name in _MYSQL)
+    return stored_default(told, guide, escapes=is_mysql(dialect))
 
 
 def _typed(kind: str, guide: ColumnState, dialect: Dialect) -> dict[str, Any]:
@@ -222,7 +221,7 @@ def _odd_collation(kind: Any, guide: ColumnState, dialect: Dialect) -> str | Non
         return None
     if dialect.name == "postgresql":
         return None if kind.collation in _EXACT_ON_POSTGRESQL else kind.collation
-    if dialect.name in _MYSQL and kind.collation != text_collation(dialect):
+    if is_mysql(dialect) and kind.collation != text_collation(dialect):
         return kind.collation or "by default"
     return None
 
@@ -252,7 +251,7 @@ def _is_plain(told: Mapping[str, Any]) -> bool:
 
 def _reference(told: Mapping[str, Any], dialect: Dialect) -> Reference:
     # MariaDB and MySQL tell nothing where nothing may be deleted.
-    usual: Any = "restrict" if dialect.name in _MYSQL else "no action"
+    usual: Any = "restrict" if is_mysql(dialect) else "no action"
     on_delete: Any = told["options"].get("ondelete", usual).lower()
     return Reference(
         told["name"] or "",

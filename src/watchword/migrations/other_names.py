@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import Connection, inspect
 
+from watchword.adapters.sqlalchemy.dialects import is_mysql
 from watchword.engine.findings import Code, Finding, Level
 from watchword.migrations.changes import Change, RenameColumn, RenameTable
 from watchword.migrations.renames import renamed
@@ -19,7 +20,6 @@ Present: TypeAlias = Mapping[str, list[str]]
 """Tables by name, with the names of their columns."""
 
 _CASES: Final[tuple[Literal["snake", "camel"], ...]] = ("snake", "camel")
-_MYSQL: Final = frozenset({"mysql", "mariadb"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +214,9 @@ class _Search:
 
     def _is_alike(self, wanted: str, name: str, *, is_column: bool) -> bool:
         """Tell whether the database itself takes one name for the other."""
-        case_counts = self._dialect.name not in ({"sqlite"} | (_MYSQL if is_column else set()))
-        return not case_counts and wanted.lower() == name.lower()
+        dialect = self._dialect
+        folds = dialect.name == "sqlite" or (is_column and is_mysql(dialect))
+        return folds and wanted.lower() == name.lower()
 
     def _mend(self, naming: str, table: str, name: str, *, column: str | None = None) -> str:
         quote = self._dialect.identifier_preparer.quote

@@ -21,13 +21,13 @@ from watchword.migrations.changes import (
 from watchword.migrations.renames import Renames, renamed
 from watchword.schema.snapshot import ColumnState, Key, Reference, Snapshot, TableState
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["WIDER", "Plan", "make_plan"]
 
 K = TypeVar("K", Key, Reference)
 Many: TypeAlias = Sequence[K]
 
-# Types whose values the database itself turns into one another.
-_RELATIVES: Final = ({"string", "text"}, {"integer", "bigint"})
+WIDER: Final = (("string", "text"), ("integer", "bigint"))
+"""Types that hold whatever the one before them holds: a database turns one into the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,9 +302,11 @@ class _TablePlan:
         """Return the table as we shall have made it."""
         left_over = [] if self._drop else self._left_over()
         retired = [
-            replace(self._recorded.columns[it.name], retired=True, nullable=True)
-            if _is_in_the_way(it)
-            else replace(self._recorded.columns[it.name], retired=True, nullable=it.nullable)
+            replace(
+                self._recorded.columns[it.name],
+                retired=True,
+                nullable=it.nullable or _is_in_the_way(it),
+            )
             for it in left_over
         ]
         return replace(
@@ -344,4 +346,4 @@ def _meaning(it: Key | Reference) -> object:
 def _is_convertible(before: ColumnState, column: ColumnState) -> bool:
     if before.kind == column.kind or (before.type == column.type and before.raw is None):
         return True
-    return any({before.type, column.type} <= relatives for relatives in _RELATIVES)
+    return any({before.type, column.type} <= set(relatives) for relatives in WIDER)

@@ -25,7 +25,6 @@ from sqlalchemy import (
 from sqlalchemy import table as table_clause
 from sqlalchemy.exc import SAWarning
 
-from watchword.adapters.sqlalchemy.dialects import begin, roll_back
 from watchword.errors import MigrationFailed, MigrationRefused
 from watchword.schema.snapshot import Snapshot
 
@@ -37,7 +36,6 @@ __all__ = [
     "check_references",
     "send",
     "taken_down",
-    "transaction",
     "unasked_for_indexes",
     "without_foreign_keys",
 ]
@@ -155,18 +153,6 @@ AS_WRITTEN: Final = {"listeners": [("column_reflect", _keep_colons)]}
 
 FOREIGN_KEYS_OFF: Final = "PRAGMA foreign_keys = OFF"
 FOREIGN_KEYS_ON: Final = "PRAGMA foreign_keys = ON"
-
-
-@contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
-    """Let all of it be done, or nothing."""
-    begin(connection)
-    try:
-        yield
-        connection.exec_driver_sql("COMMIT")
-    except BaseException:
-        roll_back(connection)
-        raise
 
 
 @contextmanager

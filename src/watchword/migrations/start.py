@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from watchword.engine.findings import Finding
 from watchword.engine.options import SchemaCheck
 from watchword.errors import ConfigurationError
+from watchword.migrations import has_tables
 from watchword.schema import Schema
 from watchword.storage.contract import Adapter
 
@@ -65,7 +66,7 @@ async def start_tables(
 
 
 async def _look(adapter: Adapter[Any], schema: Schema) -> "Look | None":
-    if not hasattr(adapter, "connected"):
+    if not has_tables(adapter):
         return None
     # Imported when asked for: whoever uses another backend does not have it installed.
     look: Look = await import_module("watchword.migrations.check").look_at(adapter, schema)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from sqlalchemy import Connection, func, select
 
@@ -38,6 +39,30 @@ class State:
     pending: Version | None
     live: Live
     has_prefix: bool = True
+
+    @classmethod
+    def of(cls, wanted: Snapshot, versions: Sequence[Version], *, has_prefix: bool = True) -> Self:
+        """Return what was recorded; nobody has looked at the tables yet."""
+        finished = [it for it in versions if it.finished_at is not None]
+        pending = next((it for it in versions if it.finished_at is None), None)
+        live = Live(Snapshot())
+        return cls(
+            wanted=wanted, versions=finished, pending=pending, live=live, has_prefix=has_prefix
+        )
+
+    def seen_in(self, connection: Connection, *, to: int | None = None) -> Self:
+        """Return it with the tables that are wanted, or were made, as they are.
+
+        Args:
+            connection: To the database.
+            to: The version that matters instead of what is wanted, if one does.
+
+        Raises:
+            ConfigurationError: There is no such version.
+        """
+        aim = self.wanted if to is None else self.target(to)
+        known = self.recorded if to is None else self.begun
+        return replace(self, live=read_live(connection, aim, known))
 
     @property
     def version(self) -> int:
@@ -234,19 +259,8 @@ def examine(
             version, or a table of the application's is not there.
     """
     wanted = with_borrowed_types(connection, wanted)
-    every = history.read(connection)
-    finished = [it for it in every if it.finished_at is not None]
-    pending = next((it for it in every if it.finished_at is None), None)
-    state = State(
-        wanted=wanted,
-        versions=finished,
-        pending=pending,
-        live=Live(Snapshot()),
-        has_prefix=history.has_prefix,
-    )
-    aim = wanted if to is None else state.target(to)
-    known = state.recorded if to is None else state.begun
-    return replace(state, live=read_live(connection, aim, known))
+    versions = history.read(connection)
+    return State.of(wanted, versions, has_prefix=history.has_prefix).seen_in(connection, to=to)
 
 
 def empty_rows(connection: Connection, plan: Plan) -> Iterator[str]:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from watchword.adapters.sqlalchemy.dialects import is_mysql
 from watchword.migrations.calls import Backfill, Batch, Call, RenameKey, Step, steps_of
 from watchword.migrations.changes import (
     AddIndex,
@@ -176,8 +177,8 @@ class _Writer:
     def reference(self, change: AddReference) -> Iterator[Statement]:
         """Hold new rows to a reference first, and look at the old ones then."""
         it = change.reference
-        name, place = self._quote(it.name), it.place(self._wanted.schema)
-        target = ".".join(self._quote(part) for part in (place, it.table) if part)
+        name = self._quote(it.name)
+        target = self._qualified(it.place(self._wanted.schema), it.table)
         yield self._altering(
             change,
             f"ADD CONSTRAINT {name} FOREIGN KEY({self._quote(it.column)}) REFERENCES "
@@ -194,7 +195,8 @@ class _Writer:
         relaxed = replace(change.column, nullable=True)
         if change.changes_type or change.changes_default:
             yield from self.plainly(ChangeColumn(change.table, before, relaxed))
-        check = self._quote(_check_name(change))
+        check_name = _check_name(change)
+        check = self._quote(check_name)
         column = self._quote(change.column.name)
         fill = [] if change.column.default is None else [self._backfill(change, change.column)]
         yield from fill
@@ -202,7 +204,7 @@ class _Writer:
             change, f"ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID"
         )
         yield from fill  # who wrote a null meanwhile
-        yield self._validating(change, _check_name(change))
+        yield self._validating(change, check_name)
         yield self._altering(change, f"ALTER COLUMN {column} SET NOT NULL")
         yield self._altering(change, f"DROP CONSTRAINT {check}")
 
@@ -215,8 +217,7 @@ class _Writer:
 
     def _dropped(self, table: str, index: str, change: Change | None) -> Statement:
         # In the database schema of its table: by itself the name may be another's.
-        parts = (self._places.get(table, self._wanted.schema), index)
-        name = ".".join(self._quote(it) for it in parts if it)
+        name = self._qualified(self._places.get(table, self._wanted.schema), index)
         return Statement(
             sql=f"DROP INDEX CONCURRENTLY IF EXISTS {name}", change=change, is_patient=True
         )
@@ -239,8 +240,10 @@ class _Writer:
         return Statement(sql=f"ALTER TABLE {self._table(change.table)} {what}", change=change)
 
     def _table(self, name: str) -> str:
-        schema = self._wanted.schema
-        return f"{self._quote(schema)}.{self._quote(name)}" if schema else self._quote(name)
+        return self._qualified(self._wanted.schema, name)
+
+    def _qualified(self, schema: str | None, name: str) -> str:
+        return ".".join(self._quote(it) for it in (schema, name) if it)
 
 
 _IN_PLACE: Final = {RenameColumn: _Writer.renamed_column}
@@ -285,7 +288,7 @@ def _limited(
     whole: Update, state: TableState, empty: ColumnElement[bool], dialect: Dialect
 ) -> Update:
     """Do it for some rows."""
-    if dialect.name in {"mysql", "mariadb"}:
+    if is_mysql(dialect):
         return whole.with_dialect_options(mysql_limit=BATCH, mariadb_limit=BATCH)
     key = whole.table.c[next(it.name for it in state.columns.values() if it.field == "id")]
     return whole.where(key.in_(select(key).where(empty).limit(BATCH)))

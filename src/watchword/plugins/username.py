@@ -128,6 +128,11 @@ class Username(Plugin):
             fields["display_username"] = _SHOWN
         return {"user": fields}
 
+    @property
+    def user_forms(self) -> Mapping[str, Callable[[str], str]]:
+        """All spellings that are the same name."""
+        return {"username": self._normalized}
+
     # --- endpoints -------------------------------------------------------------------------
 
     @post("/sign-in/username")

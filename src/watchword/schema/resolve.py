@@ -10,12 +10,15 @@ from watchword.schema.fields import INDEXED_CHARACTERS, Field, Index, Model, Sch
 from watchword.schema.naming import NAME_CHARACTERS, Naming, camel_case
 from watchword.schema.own_tables import OwnModel, OwnTable
 
-__all__ = ["IdType", "SchemaExtension", "resolve_schema"]
+__all__ = ["APPLICATION", "LOGICAL_NAME", "IdType", "SchemaExtension", "resolve_schema"]
 
 IdType: TypeAlias = Literal["uuid", "string", "bigint"]
 """What ids are: UUIDs or texts made in Python, or integers that the database makes."""
 
-_LOGICAL_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+APPLICATION: Final = "the application"
+"""Who owns what no plugin and not the core wants."""
+LOGICAL_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+"""What models and fields may be called."""
 # System columns and prefixes that a database keeps for itself.
 _RESERVED_COLUMNS: Final = frozenset(
     {"oid", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "rowid", "_rowid_"}
@@ -86,7 +89,7 @@ def resolve_schema(
     for name, it in fitted.items():
         models[name] = it.model
         for field_name in it.model.fields:
-            draft.owners.setdefault(f"{name}.{field_name}", "the application")
+            draft.owners.setdefault(f"{name}.{field_name}", APPLICATION)
     schema = Schema(models, _named_as_there(naming, fitted), draft.owners)
     for model in models.values():
         _check_fields(model, schema)
@@ -226,7 +229,7 @@ def _owner(model: Model, name: str, schema: Schema) -> str:
 
 
 def _check_logical_name(name: str, owner: str) -> None:
-    if not _LOGICAL_NAME.fullmatch(name):
+    if not LOGICAL_NAME.fullmatch(name):
         raise ConfigurationError(
             f"{owner} uses the name {name!r}, which is not snake_case.",
             hint="Use lower-case letters, digits and single underscores.",

@@ -102,6 +102,10 @@ class Reference:
         """Return the database schema of the other table."""
         return ours if self.schema is None else self.schema or None
 
+    def pointed_at(self, ours: str | None) -> str:
+        """Return what it points at as SQLAlchemy writes it: `schema.table.column`."""
+        return ".".join(it for it in (self.place(ours), self.table, self.target) if it)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableState:

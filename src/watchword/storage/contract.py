@@ -34,10 +34,12 @@ else:
 
 __all__ = [
     "Adapter",
+    "BulkAdapter",
     "Capabilities",
     "ConsumingAdapter",
     "JoiningAdapter",
     "OwnTablesAdapter",
+    "PublicUser_co",
     "Record",
     "SchemaAdapter",
     "TransactionalAdapter",
@@ -136,11 +138,30 @@ class Adapter(Protocol[PublicUser_co]):
     async def delete_many(self, model: str, where: Where | None) -> int:
         """Delete all rows that match and return how many went; each goes for one caller."""
 
-    async def count(self, model: str, where: Where | None = None) -> int:
-        """Return how many rows match."""
+    async def count(self, model: str, where: Where | None = None, *, lock: bool = False) -> int:
+        """Return how many rows match.
+
+        With `lock`, the rows are counted as they are committed now, whatever the transaction saw
+        before. It keeps nobody else out: who counts holds a lock that others wait for.
+        """
 
     async def close(self) -> None:
         """Give back connections that the adapter made; an engine passed in stays open."""
+
+
+@runtime_checkable
+class BulkAdapter(Protocol):
+    """A backend that writes many rows faster than one by one."""
+
+    async def create_many(self, model: str, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Write all rows or none, and return them in the order in which they were given.
+
+        Each is what `create` takes; there may be any number of them, and none.
+
+        Raises:
+            UniqueViolation: One has a unique key of another row, or of one beside it.
+            ReferenceViolation: One points at a row that does not exist.
+        """
 
 
 @runtime_checkable

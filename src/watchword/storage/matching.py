@@ -1,12 +1,16 @@
-"""Whether a condition holds for a row in memory; the meaning that every backend has to match."""
+"""Conditions and orders of rows in memory; the meaning that every backend has to match."""
 
 import operator
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
 
-from watchword.storage.query import And, Comparison, Not, Operator, Or, Where
+from watchword.storage.query import And, Comparison, Not, Operator, Or, OrderBy, Where
 
-__all__ = ["matches"]
+__all__ = ["in_order", "matches"]
+
+
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
 def matches(row: Mapping[str, Any], where: Where) -> bool:
@@ -50,3 +54,17 @@ _HOLDS: Final[Mapping[Operator, Callable[[Any, Any], bool]]] = {
     Operator.IEQ: _unless_null(_equal_but_for_case),
     Operator.IS_NULL: lambda stored, _: stored is None,
 }
+
+
+def in_order(rows: Iterable[Row], order_by: Sequence[OrderBy]) -> list[Row]:
+    """Sort rows; those that tie are ordered by id, and null comes before any value."""
+    result = sorted(rows, key=operator.itemgetter("id"))
+    # By the last key first: sorting is stable, so earlier keys win.
+    for it in reversed(order_by):
+        result.sort(key=partial(_rank, it.field), reverse=it.descending)
+    return result
+
+
+def _rank(field: str, row: Mapping[str, Any]) -> tuple[bool, Any]:
+    """Put null before any value, without comparing the two."""
+    return (row[field] is not None, row[field])

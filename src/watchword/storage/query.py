@@ -23,6 +23,7 @@ __all__ = [
     "Or",
     "OrderBy",
     "Where",
+    "is_impossible",
     "matches_at_most_one",
 ]
 
@@ -111,6 +112,16 @@ class Not(Where):
 
 EVERYTHING: Final[Where] = And(())
 NOTHING: Final[Where] = Or(())
+
+
+def is_impossible(where: Where) -> bool:
+    """Tell whether no row can match, whatever it holds; of some conditions it is not told."""
+    match where:
+        case And(parts):
+            return any(map(is_impossible, parts))
+        case Or(parts):
+            return all(map(is_impossible, parts))
+    return False
 
 
 def _parts(where: Where, kind: type[And] | type[Or]) -> tuple[Where, ...]:

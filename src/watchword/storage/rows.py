@@ -47,17 +47,18 @@ class Rows:
         for key in data:
             model.require_field(key)
         now = self._clock()  # asked once: what was never changed was changed when it was made
-        whole = {
-            key: data[key] if key in data else self._default(model, key, it, now)
-            for key, it in model.fields.items()
-        }
-        row = {key: self._stored(model, key, value) for key, value in whole.items()}
+        row = {}
+        for key, it in model.fields.items():
+            value = data[key] if key in data else self._default(model, key, it, now)
+            row[key] = self._stored(model, key, value)
         if row["id"] is None:
             del row["id"]
         return row
 
     def _stored(self, model: Model, key: str, value: Any) -> Any:
         field = model.fields[key]
+        if value is None and not field.required:
+            return None
         return self._protected(model, key, field, accepted(model.name, key, field, value))
 
     def _default(self, model: Model, key: str, field: Field, now: datetime) -> Any:

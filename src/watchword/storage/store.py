@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from watchword.clock import Clock, utc_now
-from watchword.concurrency import Backoff, call, finish
+from watchword.concurrency import Backoff, call
 from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.schema import Schema
 from watchword.storage.after_commit import Unit, Work
 from watchword.storage.conditions import stored_condition
 from watchword.storage.contract import (
     Adapter,
+    BulkAdapter,
     ConsumingAdapter,
     JoiningAdapter,
     Record,
@@ -20,6 +21,7 @@ from watchword.storage.contract import (
 )
 from watchword.storage.hooks import DatabaseHook, DatabaseHooks, Operation
 from watchword.storage.ids import NewId
+from watchword.storage.limits import Limits, require_transactions
 from watchword.storage.query import EVERYTHING, F, Include, OrderBy, Where
 from watchword.storage.rows import Rows, Sealer
 
@@ -61,6 +63,7 @@ class Store:
         self.schema = schema
         self._hooks = DatabaseHooks(hooks)
         self._rows = Rows(schema, clock=clock, new_id=new_id, sealer=sealer)
+        self._limits = Limits(adapter, schema, rows=self._rows, clock=clock)
         _check_ids(schema, adapter)
         adapter.bind(schema)
 
@@ -127,6 +130,63 @@ class Store:
         record = await self.adapter.create(model, self._rows.new(model, data))
         await self._after(model, "create", record)
         return record
+
+    async def create_many(self, model: str, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Write all rows or none, as `create` would, and return them in the same order.
+
+        Hooks before the write run for all rows before the first is written.
+
+        Raises:
+            ConfigurationError: The adapter can neither do this nor has it transactions.
+        """
+        if not rows:
+            return []
+        if self._hooks.concern(model, "create"):
+            return await self.run_in_transaction(partial(self._create_heard, model, rows))
+        return await self._create_all(model, [self._rows.new(model, row) for row in rows])
+
+    async def _create_heard(self, model: str, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+        heard = [await self._hooks.before(model, "create", row) for row in rows]
+        records = await self._create_all(model, [self._rows.new(model, row) for row in heard])
+        for record in records:
+            await self._after(model, "create", record)
+        return records
+
+    async def _create_all(self, model: str, rows: Sequence[Record]) -> list[Record]:
+        if isinstance(self.adapter, BulkAdapter):
+            return await self.adapter.create_many(model, rows)
+        require_transactions(self.adapter, "write all of many rows or none")
+        async with self.transaction():
+            return [await self.adapter.create(model, row) for row in rows]
+
+    async def create_under_limit(
+        self, model: str, data: Mapping[str, Any], where: Where, limit: int
+    ) -> Record | None:
+        """Write a row if fewer than `limit` match, and return it; None if there is no place.
+
+        Exact among all who name the same limit: whose conditions have the same fields equal to
+        the same values, whatever else they say. `create` and `update` wait for none of them.
+
+        Raises:
+            ConfigurationError: The adapter has no transactions.
+            ReferenceViolation: The condition names a row that does not exist.
+        """
+
+        async def create_if_there_is_place(count: int) -> Record | None:
+            return None if count >= limit else await self.create(model, data)
+
+        return await self.when_counted(model, where, create_if_there_is_place)
+
+    async def when_counted(
+        self, model: str, where: Where, function: Callable[[int], Awaitable[T]]
+    ) -> T:
+        """Call a function with how many rows match, while nobody else counts the same.
+
+        In a transaction, as `create_under_limit` does it, and with the same errors.
+        """
+        turn = self._limits.turn(model, self._condition(model, where))
+        is_alone = Unit.of(self) is None
+        return await turn.use(function, self.run_in_transaction, is_alone=is_alone)
 
     async def imagine(self, model: str, data: Mapping[str, Any]) -> Record:
         """Return the row that `create` would write, and write nothing.
@@ -199,7 +259,7 @@ class Store:
         if isinstance(self.adapter, ConsumingAdapter):
             return await self.adapter.consume_one(model, condition)
         # The exact count names the one winner; a loser looks for another row that matches.
-        while (row := await self.adapter.find_one(model, condition)) is not None:
+        while (row := await self.adapter.find_one(model, condition, lock=True)) is not None:
             if await self.adapter.delete_many(model, condition & (F.id == row["id"])):
                 return row
         return None
@@ -247,11 +307,11 @@ class Store:
         the outermost one is committed; what a rolled back savepoint queued is dropped.
         """
         outer = Unit.of(self)
-        with Unit(self) as unit:
-            async with self._adapter_transaction():
+        async with self._adapter_transaction():
+            with Unit(self) as unit:  # ends before the adapter waits: nobody joins a rollback
                 yield
-        if outer is None:
-            await finish(unit.run())
+        if outer is None or outer.has_ended:
+            await unit.run()
         else:
             outer.take_over(unit)
 
@@ -273,7 +333,7 @@ class Store:
         while True:
             try:
                 async with self.transaction():
-                    return await function()
+                    return await call(function)
             except StorageUnavailable as error:
                 attempts -= 1
                 if not error.retryable or attempts <= 0:
@@ -296,23 +356,23 @@ class Store:
                 f"{type(self.adapter).__name__} cannot join another session.",
                 hint="Use store.transaction() instead.",
             )
-        with Unit(self) as unit:
-            try:
-                async with self.adapter.using(session, committed=unit.run, undone=unit.drop):
+        unit = Unit(self)
+        try:
+            async with self.adapter.using(session, committed=unit.run, undone=unit.drop):
+                with unit:
                     yield unit
-            except BaseException:
-                unit.drop()
-                raise
+        except BaseException:
+            unit.drop()
+            raise
 
     async def after_commit(self, work: Work) -> None:
         """Do something when the open transaction is committed; at once if there is none."""
-        unit = Unit.of(self)
+        unit = await Unit.joined(self)
         if unit is not None:
             unit.add(work)
             return
-        alone = Unit(self)
-        alone.add(work)
-        await finish(alone.run())
+        (alone := Unit(self)).add(work)
+        await alone.run()
 
     def _adapter_transaction(self) -> AbstractAsyncContextManager[None]:
         if isinstance(self.adapter, TransactionalAdapter):

@@ -1,15 +1,33 @@
-"""Test kits for adapters and integrations, shipped with the library."""
+"""Test kits for adapters, stores and integrations, shipped with the library."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from watchword.testing.account_store_suite import AccountStoreSuite
     from watchword.testing.adapter_suite import AdapterSuite
     from watchword.testing.integration_suite import IntegrationSuite
+    from watchword.testing.session_store_suite import SessionStoreSuite
+    from watchword.testing.user_store_suite import UserStoreSuite
+    from watchword.testing.verification_store_suite import VerificationStoreSuite
 
-__all__ = ["AdapterSuite", "IntegrationSuite"]
+__all__ = [
+    "AccountStoreSuite",
+    "AdapterSuite",
+    "IntegrationSuite",
+    "SessionStoreSuite",
+    "UserStoreSuite",
+    "VerificationStoreSuite",
+]
 
-_SUITES: Final = {"AdapterSuite": "adapter_suite", "IntegrationSuite": "integration_suite"}
+_SUITES: Final = {
+    "AccountStoreSuite": "account_store_suite",
+    "AdapterSuite": "adapter_suite",
+    "IntegrationSuite": "integration_suite",
+    "SessionStoreSuite": "session_store_suite",
+    "UserStoreSuite": "user_store_suite",
+    "VerificationStoreSuite": "verification_store_suite",
+}
 
 
 def __getattr__(name: str) -> Any:

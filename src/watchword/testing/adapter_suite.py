@@ -13,10 +13,12 @@ Each subject is a file of `watchword.testing.suite`; what else a subclass can sa
 `fixtures`.
 """
 
+from watchword.testing.suite.batches import Batches
 from watchword.testing.suite.cancellation import Cancellation
 from watchword.testing.suite.crud import Crud
 from watchword.testing.suite.faults import Faults
 from watchword.testing.suite.joins import Joins
+from watchword.testing.suite.limits import Limits
 from watchword.testing.suite.operators import Operators
 from watchword.testing.suite.ordering import Ordering
 from watchword.testing.suite.races import Races
@@ -42,5 +44,7 @@ class AdapterSuite(
     Faults,
     Stateful,
     Stores,
+    Limits,
+    Batches,
 ):
     """Everything that an adapter has to keep; subclass it with two fixtures."""

@@ -36,6 +36,12 @@ pytest.register_assert_rewrite(
     "watchword.testing.suite",
     "watchword.testing.integration_suite",
     "watchword.testing.integration_clients",
+    "watchword.testing.store_suite",
+    "watchword.testing.user_store_suite",
+    "watchword.testing.session_store_suite",
+    "watchword.testing.revoked_session_store_suite",
+    "watchword.testing.account_store_suite",
+    "watchword.testing.verification_store_suite",
 )
 
 

@@ -36,7 +36,6 @@ from watchword import (
     UserOptions,
 )
 from watchword.adapters.memory import MemoryAdapter
-from watchword.concurrency import run_blocking
 from watchword.crypto.passwords import Passwords
 from watchword.engine.mail import SendMail
 from watchword.http.bodies import dump
@@ -155,7 +154,7 @@ class Visitor:
             answer = self._post("/sign-up/email", name="Ada", email=self._email, password=PASSWORD)
             self._cookie = dict(answer.headers)["set-cookie"].partition(";")[0]
         known = {"email_verified": verified, "email": self._email}
-        run_blocking(self._auth.store.update("user", F.id == self._identity().user.id, known))
+        self._auth.store.update("user", F.id == self._identity().user.id, known)
 
     def _fit(self, case: schemathesis.Case, names: frozenset[str]) -> None:
         """Put what fits where something was made up; most made-up tokens are refused alike."""
@@ -171,7 +170,7 @@ class Visitor:
                 return self._new_email()
             case "accountId":
                 theirs = F.user_id == self._identity().user.id
-                account = run_blocking(self._auth.store.find_one("account", theirs))
+                account = self._auth.store.find_one("account", theirs)
                 return "" if account is None else account["id"]
             case "token":
                 return self._token(path)

@@ -7,17 +7,16 @@ from contextlib import (
     asynccontextmanager,
     suppress,
 )
-from copy import deepcopy
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Generic
 
-from sqlalchemy import Connection, CursorResult, Dialect
+from sqlalchemy import Connection, Dialect
 
 from watchword.adapters.sqlalchemy import statements
 from watchword.adapters.sqlalchemy.dialects import makes_tables_in_a_transaction, schema_lock
 from watchword.adapters.sqlalchemy.engines import Database, open_source
 from watchword.adapters.sqlalchemy.gate import Gate
+from watchword.adapters.sqlalchemy.inserting import create_row, create_rows, kept, reads_back
 from watchword.adapters.sqlalchemy.joining import application_connection
 from watchword.adapters.sqlalchemy.lines import Connected, NotFetchedError, connected
 from watchword.adapters.sqlalchemy.own_columns import OwnColumns, present_columns
@@ -131,15 +130,23 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
         """Return the row that matches, the first by id if several do, or None."""
         it = self._checked(model, where)
         relations = self._reader.relations(it, include)
+        prepare = partial(self._prepared.find, it, where, relations)
         if not lock:
-            prepare = partial(self._prepared.find, it, where, relations)
             with suppress(NotFetchedError):
                 return await self._gate.read_row(model, prepare, where)
-        read = partial(
-            self._reader.rows, it=it, where=where, relations=relations, limit=1, lock=lock
-        )
-        rows = await self._gate.read(model, read)
-        return rows[0] if rows else None
+
+        def read(connection: Connection) -> Record | None:
+            # Where SQLAlchemy writes other schemas into the SQL, its own way is the right one.
+            as_text = not (lock or "schema_translate_map" in connection.get_execution_options())
+            prepared = prepare(connection.dialect) if as_text else None
+            if prepared is not None:
+                return prepared.fetch(connection, where)
+            rows = self._reader.rows(
+                connection, it=it, where=where, relations=relations, limit=1, lock=lock
+            )
+            return rows[0] if rows else None
+
+        return await self._gate.read(model, read)
 
     async def find_many(
         self,
@@ -165,12 +172,12 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
         )
         return await self._gate.read(model, read)
 
-    async def count(self, model: str, where: Where | None = None) -> int:
-        """Return how many rows match."""
+    async def count(self, model: str, where: Where | None = None, *, lock: bool = False) -> int:
+        """Return how many rows match, with `lock` of those that are committed now."""
         it = self._checked(model, where)
 
         def run(connection: Connection) -> int:
-            query = statements.count_rows(it, where, connection.dialect)
+            query = statements.count_rows(it, where, connection.dialect, lock=lock)
             return int(connection.execute(query).scalar_one())
 
         return await self._gate.read(model, run)
@@ -181,35 +188,23 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
         """Write a row and return it; fields not named are null, or made by the database."""
         it = self._tables.require(model)
         check_row(it.model, data)
-        if not it.model.ours:
-            return await self._create_theirs(it, data)
-
-        def run(connection: Connection) -> Record:
-            inserted = connection.execute(statements.insert_row(it, data))
-            kept = {name: _kept(value) for name, value in data.items()}
-            return {**dict.fromkeys(it.fields), "id": _generated_id(inserted), **kept}
-
-        return await self._gate.write(model, run)
-
-    async def _create_theirs(self, it: ModelTable, data: Mapping[str, Any]) -> Record:
-        """Write a row and read it, for there are defaults that we know nothing of.
-
-        What was given is returned as it was given, also where a column cuts instants: who
-        signs up with a known address is shown them uncut.
-        """
-        given = {name: _kept(value) for name, value in data.items() if value is not None}
-
-        def run(connection: Connection) -> Record:
-            statement = statements.insert_row(it, data)
-            if connection.dialect.insert_returning:
-                row = connection.execute(statement.returning(*it.columns)).one()
-                return dict(zip(it.fields, row, strict=True)) | given
-            key = _generated_id(connection.execute(statement))
-            [found] = self._reader.rows(connection, it=it, where=F.id == key)
-            return found | given
-
         return await self._gate.write(
-            it.model.name, run, whole=lambda connection: not connection.dialect.insert_returning
+            model,
+            lambda connection: create_row(connection, self._reader, it=it, data=data),
+            whole=lambda connection: reads_back(it, connection.dialect),
+        )
+
+    async def create_many(self, model: str, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Write all rows or none, and return them in the order in which they were given."""
+        it = self._tables.require(model)
+        for row in rows:
+            check_row(it.model, row)
+        if not rows:
+            return []
+        return await self._gate.write(
+            model,
+            lambda connection: create_rows(connection, self._reader, it=it, rows=rows),
+            whole=lambda _: True,
         )
 
     async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
@@ -355,20 +350,5 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
         return it
 
 
-def _generated_id(inserted: CursorResult[Any]) -> Any:
-    key = inserted.inserted_primary_key
-    return None if key is None else key[0]
-
-
 def _applied(present: Any, change: Any) -> Any:
-    return (present or 0) + change.by if isinstance(change, Increment) else _kept(change)
-
-
-def _kept(value: Any) -> Any:
-    """Return a value as it will be read: instants in UTC, JSON as a copy of its own."""
-    match value:
-        case datetime():
-            return value.astimezone(UTC)
-        case dict() | list():
-            return deepcopy(value)
-    return value
+    return (present or 0) + change.by if isinstance(change, Increment) else kept(change)

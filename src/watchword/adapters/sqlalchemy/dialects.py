@@ -14,18 +14,22 @@ from sqlalchemy import (
     UnaryExpression,
     func,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.storage.query import Operator
 
 __all__ = [
+    "OUR_CONNECTIONS",
     "SCHEMA_PATIENCE",
+    "all_or_nothing",
     "begin",
     "begin_joined",
     "compare_text",
     "engine_options",
     "is_in_memory",
+    "is_mysql",
     "locks_one_table",
     "makes_tables_in_a_transaction",
     "now_in_utc",
@@ -37,8 +41,11 @@ __all__ = [
     "sorted_by",
     "text_collation",
     "try_schema_lock",
+    "undo",
 ]
 
+OUR_CONNECTIONS: Final[Mapping[str, Any]] = {"watchword": True}
+"""What marks the engine of our own connections; others may share its pool and its dialect."""
 _MYSQL: Final = frozenset({"mysql", "mariadb"})
 # How long a writer waits for another one, in seconds.
 _SQLITE_PATIENCE: Final = 30.0
@@ -70,6 +77,11 @@ _SCHEMA_LOCKS: Final = {
 }
 
 
+def is_mysql(dialect: Dialect) -> bool:
+    """Tell whether it is MySQL's or MariaDB's; a URL of either may name the other."""
+    return dialect.name in _MYSQL
+
+
 def text_collation(dialect: Dialect) -> str | None:
     """Return the collation under which text is equal only to itself, trailing spaces too."""
     match dialect.name:
@@ -86,7 +98,7 @@ def text_collation(dialect: Dialect) -> str | None:
 def now_in_utc(dialect: Dialect) -> str:
     """Return the database's own clock, as an instant is stored."""
     # In parentheses for MySQL, which takes no other expression as a default.
-    return "(UTC_TIMESTAMP(6))" if dialect.name in _MYSQL else "CURRENT_TIMESTAMP"
+    return "(UTC_TIMESTAMP(6))" if is_mysql(dialect) else "CURRENT_TIMESTAMP"
 
 
 # --- connections -------------------------------------------------------------------------
@@ -100,6 +112,7 @@ def engine_options(url: URL) -> Mapping[str, Any]:
         "skip_autocommit_rollback": True,
         # What could be logged with an error is e-mail addresses and password hashes.
         "hide_parameters": True,
+        "execution_options": OUR_CONNECTIONS,
         # Connections above pool_size would be opened and closed for each use.
         "pool_size": _CONNECTIONS,
         "max_overflow": 0,
@@ -179,6 +192,26 @@ def roll_back(connection: Connection) -> None:
         connection.exec_driver_sql("ROLLBACK")
 
 
+def undo(connection: Connection) -> None:
+    """Roll back; a connection that cannot is not used again."""
+    try:
+        roll_back(connection)
+    except SQLAlchemyError:
+        connection.invalidate()
+
+
+@contextmanager
+def all_or_nothing(connection: Connection) -> Iterator[None]:
+    """Let all of it be done, or nothing."""
+    begin(connection)
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        undo(connection)
+        raise
+
+
 def _is_in_transaction(connection: Connection) -> bool:
     driver_connection: Any = connection.connection.driver_connection
     return bool(driver_connection.in_transaction)
@@ -190,17 +223,13 @@ def makes_tables_in_a_transaction(connection: Connection) -> bool:
 
 
 @contextmanager
-def schema_lock(connection: Connection, *, patience: float = SCHEMA_PATIENCE) -> Iterator[None]:
+def schema_lock(connection: Connection) -> Iterator[None]:
     """Keep other processes from changing the schema; on SQLite the transaction does.
-
-    Args:
-        connection: On which statements commit by themselves.
-        patience: For how many seconds the lock is asked for.
 
     Raises:
         StorageUnavailable: Another one does not come to an end.
     """
-    give_up_at = monotonic() + patience
+    give_up_at = monotonic() + SCHEMA_PATIENCE
     while not try_schema_lock(connection):
         if monotonic() > give_up_at:
             raise StorageUnavailable("Another process is changing the schema.", retryable=True)
@@ -275,7 +304,7 @@ _TEXT_BY_LIKE: Final[
 def _equals_in_either_case(
     column: ColumnElement[Any], value: str, dialect: Dialect
 ) -> ColumnElement[bool]:
-    if dialect.name in _MYSQL:
+    if is_mysql(dialect):
         # LOWER() folds all of Unicode here; a pattern folds what we choose.
         return column.regexp_match(rf"\A{''.join(map(_either_case, value))}\z")
     if dialect.name == "postgresql":

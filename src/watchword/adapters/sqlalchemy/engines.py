@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import URL, Dialect, Engine, create_engine, make_url
+from sqlalchemy import URL, Dialect, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -14,8 +14,13 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import Pool, SingletonThreadPool, StaticPool
 
-from watchword.adapters.sqlalchemy.dialects import engine_options, is_in_memory
+from watchword.adapters.sqlalchemy.dialects import (
+    OUR_CONNECTIONS,
+    engine_options,
+    is_in_memory,
+)
 from watchword.adapters.sqlalchemy.lines import AsyncLine, BlockingLine, Line
+from watchword.adapters.sqlalchemy.violations import is_outdated
 from watchword.concurrency import PerProcess, current_loop, offload
 from watchword.errors import ConfigurationError
 
@@ -82,9 +87,9 @@ def _from_engine(engine: Engine | AsyncEngine) -> Source:
             "(AsyncAdaptedQueuePool), pool_size=1 and max_overflow=0.",
         )
     if isinstance(engine, AsyncEngine):
-        ours = engine.execution_options(isolation_level="AUTOCOMMIT")
+        ours = _renewed(engine.execution_options(isolation_level="AUTOCOMMIT", **OUR_CONNECTIONS))
         return Source(AsyncLine(_in_each_process(ours)), engine.dialect, _leave_open)
-    own = engine.execution_options(isolation_level="AUTOCOMMIT")
+    own = _renewed(engine.execution_options(isolation_level="AUTOCOMMIT", **OUR_CONNECTIONS))
     return Source(BlockingLine(_in_each_process(own)), engine.dialect, _leave_open)
 
 
@@ -93,7 +98,7 @@ def _from_url(database: str | URL) -> Source:
     if url.get_dialect().is_async:
         engines = _EnginePerLoop(url)
         return Source(AsyncLine(engines.current), url.get_dialect()(), engines.close)
-    made = create_engine(url, **engine_options(url))
+    made = _renewed(create_engine(url, **engine_options(url)))
     engine = _in_each_process(made)
 
     async def close() -> None:
@@ -136,6 +141,28 @@ def _check_driver(url: URL) -> None:
             "A parameter of the database URL has a value that its driver cannot take.",
             hint="Look behind the question mark: ports, timeouts and their like are numbers.",
         ) from None
+
+
+# --- after the tables were changed ----------------------------------------------------------
+
+
+def _renewed(engine: E) -> E:
+    """Let the engine take new connections when the tables were changed under its own.
+
+    A driver prepares what it is often asked, on each connection, and is refused from then on
+    if a column is of another type now.
+    """
+    # There once, however many adapters are made from an engine of the application's.
+    event.listen(engine.dialect, "handle_error", _renew)
+    return engine
+
+
+def _renew(context: ExceptionContext) -> None:
+    """Take it for a lost connection: SQLAlchemy gives up the whole pool, and we ask again."""
+    options = {} if context.engine is None else context.engine.get_execution_options()
+    # What the application does on its own engine it sees for itself.
+    if OUR_CONNECTIONS.items() <= options.items() and is_outdated(context.original_exception):
+        context.is_disconnect = True
 
 
 # --- processes and loops -------------------------------------------------------------------
@@ -184,7 +211,8 @@ class _EnginePerLoop:
         engines = self._of_process.here
         if loop not in engines:
             _forget_ended_loops(engines)
-            engines[loop] = create_async_engine(self._url, **engine_options(self._url))
+            made = create_async_engine(self._url, **engine_options(self._url))
+            engines[loop] = _renewed(made)
         return engines[loop]
 
     async def close(self) -> None:

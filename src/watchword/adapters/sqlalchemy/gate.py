@@ -6,8 +6,8 @@ whether the connection is alive, because afterwards nobody could tell. A transac
 with its first statement, so nothing is held while a password is hashed.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -15,12 +15,14 @@ from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from watchword.adapters.sqlalchemy.dialects import (
+    all_or_nothing,
     begin,
     begin_joined,
     ping,
     prepare_connection,
-    roll_back,
+    undo,
 )
+from watchword.adapters.sqlalchemy.joining import check_commits, check_still_in
 from watchword.adapters.sqlalchemy.lines import Line, NotFetchedError, Work
 from watchword.adapters.sqlalchemy.prepared import PreparedRead
 from watchword.adapters.sqlalchemy.violations import is_disconnect
@@ -31,6 +33,7 @@ from watchword.errors import (
     StorageUnavailable,
     TransactionEnded,
 )
+from watchword.storage.after_commit import is_in_generator, let_generators_close
 from watchword.storage.contract import Record
 from watchword.storage.query import Where
 
@@ -61,7 +64,7 @@ class Gate:
 
     async def read(self, model: str, work: Work[T]) -> T:
         """Run work that writes nothing."""
-        transaction = self._joined()
+        transaction = await self._joined()
         if transaction is not None:
             return await transaction.run(model, work)
         return await self._alone(model, lambda _sent: _prepared(work))
@@ -74,7 +77,7 @@ class Gate:
         Raises:
             NotFetchedError: There is none, or it failed; `read` finds out why.
         """
-        dialect = None if _transactions.get() else self._line.direct_dialect
+        dialect = None if self._found() else self._line.direct_dialect
         prepared = None if dialect is None else prepare(dialect)
         if prepared is None:
             raise NotFetchedError
@@ -88,7 +91,7 @@ class Gate:
         Raises:
             ConfigurationError: A transaction is open here.
         """
-        if self._joined() is not None:
+        if self._found() is not None:
             raise ConfigurationError(
                 "Tables cannot be made inside a transaction.", hint="Make them before it begins."
             )
@@ -97,7 +100,7 @@ class Gate:
         self, model: str, work: Work[T], *, whole: Callable[[Connection], bool] = lambda _: False
     ) -> T:
         """Run work that writes, in a transaction of its own where `whole` asks for one."""
-        transaction = self._joined()
+        transaction = await self._joined()
         if transaction is not None:
             return await transaction.run(model, work)
         return await self._alone(model, lambda sent: _checked(work, whole, sent))
@@ -122,35 +125,46 @@ class Gate:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Open a transaction for this task or thread; inside another one, a savepoint."""
-        outer = self._joined()
+        outer = await self._joined()
         if outer is not None:
             async with outer.savepoint():
                 yield
             return
         transaction = _Transaction(self, self._line, self._translated)
-        async with transaction.ambient():
-            try:
+        try:
+            with transaction.ambient():
                 yield
-            except BaseException:
-                await transaction.roll_back()
-                raise
-            await transaction.commit()
+        except BaseException:
+            await transaction.roll_back()
+            raise
+        await transaction.commit()
 
     @asynccontextmanager
     async def joined_to(self, line: Line, connection: Any) -> AsyncIterator[None]:
         """Work on a connection of the application's, in a savepoint of its transaction."""
         transaction = _Transaction(self, line, self._translated, connection)
         with self._translated("transaction"):
+            await line.call(connection, check_commits)
             await line.call(connection, begin_joined)
-        async with transaction.ambient(), transaction.savepoint():
-            yield
+        async with transaction.savepoint():
+            await transaction.stay_in_this()
+            with transaction.ambient():
+                yield
 
-    def _joined(self) -> "_Transaction | None":
+    async def _joined(self) -> "_Transaction | None":
+        """Return what is open here, but for one whose generator was left a moment ago."""
+        transaction = self._found()
+        if transaction is not None and transaction.may_be_left:
+            await let_generators_close()
+            transaction = self._found()
+        return transaction
+
+    def _found(self) -> "_Transaction | None":
         """Return the transaction that this task or thread has open here.
 
         A child task inherits the context, but not the transaction: it is not its owner.
         """
-        for transaction in reversed(_transactions.get()):
+        for transaction in reversed(_open_transactions()):
             if transaction.gate is self and transaction.owner == current_owner():
                 return transaction
         return None
@@ -185,24 +199,11 @@ def _checked(work: Work[T], whole: Callable[[Connection], bool], sent: _Sent) ->
 
 
 def _in_transaction(connection: Connection, work: Work[T], sent: _Sent) -> T:
-    begin(connection)
-    try:
+    with all_or_nothing(connection):
         result = work(connection)
         # Until COMMIT is sent nothing is written, so a lost connection loses nothing.
         sent.yes = True
-        connection.exec_driver_sql("COMMIT")
-    except BaseException:
-        _undo(connection)
-        raise
     return result
-
-
-def _undo(connection: Connection) -> None:
-    """Roll back; a connection that cannot is not used again."""
-    try:
-        roll_back(connection)
-    except SQLAlchemyError:
-        connection.invalidate()
 
 
 def _lost_a_race(error: StorageUnavailable) -> bool:
@@ -229,16 +230,27 @@ class _Transaction:
         self._connection = connection
         self._failed = False
         self._depth = 0
+        self._within: object = None
+        self.is_open = True
+        self.may_be_left = is_in_generator()
 
-    @asynccontextmanager
-    async def ambient(self) -> AsyncIterator[None]:
-        """Let the calls of the owner find this transaction."""
-        token = _transactions.set((*_transactions.get(), self))
+    @contextmanager
+    def ambient(self) -> Iterator[None]:
+        """Let the calls of the owner find this transaction, until the body is left.
+
+        It may be left in another context than it began in: a generator that was left early is
+        closed by another task. So nothing is reset, and what has ended is passed over.
+        """
+        _transactions.set((*_open_transactions(), self))
         try:
             yield
         finally:
-            _transactions.reset(token)
-            self.owner = None
+            self.is_open = False
+            _transactions.set(_open_transactions())
+
+    async def stay_in_this(self) -> None:
+        """Remember the application's transaction: work in a later one would be a surprise."""
+        self._within = await self._line.call(self._connection, Connection.get_transaction)
 
     async def run(self, model: str, work: Work[T]) -> T:
         """Run work on the transaction's connection; the first work begins it."""
@@ -248,10 +260,17 @@ class _Transaction:
             with self._translated(model):
                 if self._connection is None:
                     return await self._first(work)
-                return await self._line.call(self._connection, work)
+                return await self._call(work)
         except StorageError:
             self._failed = True
             raise
+
+    async def _call(self, work: Work[T]) -> T:
+        def checked(connection: Connection) -> T:
+            check_still_in(self._within, connection)
+            return work(connection)
+
+        return await self._line.call(self._connection, checked)
 
     async def _first(self, work: Work[T]) -> T:
         """Begin and work; if the connection turns out to be lost, once more on another."""
@@ -282,10 +301,12 @@ class _Transaction:
         await self._line.give_back(connection)
 
     async def commit(self) -> None:
-        """Commit, or roll back and say so if an error was passed over."""
-        if self._failed:
+        """Commit, or roll back and say so if an error was passed over, or a part is open."""
+        if self._failed or self._depth:
             await self.roll_back()
             raise TransactionEnded
+        # Nothing begins it again, whoever still holds it.
+        self._failed = True
         if self._connection is None:
             return
         try:
@@ -296,19 +317,20 @@ class _Transaction:
             await complete(self._give_back())
 
     async def roll_back(self) -> None:
-        """Undo everything."""
+        """Undo everything; nothing begins it again."""
+        self._failed = True
         if self._connection is None:
             return
         try:
-            await self._line.call(self._connection, _undo)
+            await self._line.call(self._connection, undo)
         finally:
             await self._give_back()
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Let a part be undone alone."""
-        self._depth += 1
-        name = f"watchword_{self._depth}"
+        self._depth = depth = self._depth + 1
+        name = f"watchword_{depth}"
         try:
             await self.run("transaction", _savepoint(name))
             try:
@@ -316,7 +338,7 @@ class _Transaction:
             except BaseException as error:
                 await self._roll_back_to(name, error)
                 raise
-            if self._failed:
+            if self._failed or self._depth != depth:
                 await self._roll_back_to(name, None)
                 raise TransactionEnded
             await complete(self.run("transaction", _release(name)))
@@ -324,13 +346,21 @@ class _Transaction:
             self._depth -= 1
 
     async def _roll_back_to(self, name: str, error: BaseException | None) -> None:
-        """Undo to the savepoint; what the database undid altogether stays failed."""
+        """Undo to the savepoint; what the database undid altogether stays failed.
+
+        Left by another task it is no part of its own any more: what the owner has written since
+        would vanish unseen, so the whole transaction fails.
+        """
+        is_part = self._within is None or self._depth > 1
+        if is_part and self.owner != current_owner():
+            self._failed = True
+            return
         undone_altogether = self._failed and isinstance(error, StorageUnavailable)
         if undone_altogether or self._connection is None:
             return
         try:
-            await self._line.call(self._connection, _back_to(name))
-        except SQLAlchemyError:
+            await self._call(_back_to(name))
+        except (SQLAlchemyError, StorageError):
             self._failed = True
         else:
             self._failed = False
@@ -340,7 +370,7 @@ def _commit(connection: Connection) -> None:
     try:
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        _undo(connection)
+        undo(connection)
         raise
 
 
@@ -363,3 +393,8 @@ def _say(connection: Connection, statement: str) -> None:
 _transactions: ContextVar[tuple[_Transaction, ...]] = ContextVar(
     "watchword_transactions", default=()
 )
+
+
+def _open_transactions() -> tuple[_Transaction, ...]:
+    """Return those of this context that have not ended, whose-ever they are."""
+    return tuple(it for it in _transactions.get() if it.is_open)

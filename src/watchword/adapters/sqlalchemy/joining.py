@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -11,9 +11,9 @@ from sqlalchemy.util import await_only
 
 from watchword.adapters.sqlalchemy.lines import AsyncLine, BlockingLine, Line
 from watchword.concurrency import current_loop, offload, run_blocking, start_on
-from watchword.errors import ConfigurationError
+from watchword.errors import ConfigurationError, StorageError
 
-__all__ = ["application_connection"]
+__all__ = ["application_connection", "check_commits", "check_still_in"]
 
 Committed = Callable[[], Awaitable[None]]
 Undone = Callable[[], object]
@@ -45,6 +45,39 @@ async def application_connection(
         f"A {type(session).__name__} cannot be joined.",
         hint="Pass a Session, AsyncSession, Connection or AsyncConnection.",
     )
+
+
+def check_commits(connection: Connection) -> None:
+    """Refuse a connection on which each statement commits by itself.
+
+    On SQLite one that the application has said BEGIN on is none: it is what makes the driver's
+    savepoints work.
+
+    Raises:
+        ConfigurationError: A rollback of the application's would leave our rows.
+    """
+    pooled = connection.connection
+    driver: Any = pooled.driver_connection
+    if connection.dialect.name == "sqlite" and driver.in_transaction:
+        return
+    if connection.dialect.detect_autocommit_setting(cast("Any", pooled.dbapi_connection)):
+        raise ConfigurationError(
+            "The session is in AUTOCOMMIT: it has no transaction that could be joined.",
+            hint='Make the session\'s engine without isolation_level="AUTOCOMMIT".',
+        )
+
+
+def check_still_in(transaction: object, connection: Connection) -> None:
+    """Refuse to go on where the application has ended its transaction, if it had one.
+
+    Raises:
+        StorageError: It did, inside `using()`.
+    """
+    if transaction is not None and connection.get_transaction() is not transaction:
+        raise StorageError(
+            "the session was committed or rolled back inside using(), which ended what was "
+            "joined; end it behind the block"
+        )
 
 
 async def _coroutine(committed: Committed) -> None:

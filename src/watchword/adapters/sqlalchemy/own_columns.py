@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import VARCHAR
 from sqlalchemy.orm import Mapper
 
+from watchword.adapters.sqlalchemy.dialects import is_mysql
 from watchword.errors import ConfigurationError
 from watchword.schema import camel_case
 
@@ -129,7 +130,7 @@ def present_columns(own: OwnColumns, connection: Connection) -> OwnColumns:
             hint="It is the application's: make it first, by its own migrations or "
             "metadata.create_all(). create_tables() makes Watchword's own.",
         )
-    if connection.dialect.name not in {"mysql", "mariadb"}:
+    if not is_mysql(connection.dialect):
         return own
     collated = table.to_metadata(MetaData())
     by_name = {it.name: it for it in collated.columns}

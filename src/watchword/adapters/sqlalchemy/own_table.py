@@ -1,6 +1,5 @@
 """The application's own user table in the place of ours: what it can keep, and what it lacks."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,11 +17,10 @@ from watchword.adapters.sqlalchemy.own_types import (
 from watchword.errors import ConfigurationError
 from watchword.schema import Field, Model, OwnModel, camel_case
 from watchword.schema.fields import STRING_CHARACTERS
+from watchword.schema.resolve import APPLICATION, LOGICAL_NAME
 
 __all__ = ["OwnUserTable"]
 
-_APPLICATION: Final = "the application"
-_LOGICAL_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # What a text id of our making needs.
 _ID_CHARACTERS: Final = 32
 _FILLING_HINT: Final = (
@@ -152,7 +150,7 @@ class _Fitting:
             wire = camel_case(name)
             if column in asked or kind is None or wire in wires:
                 continue
-            if _LOGICAL_NAME.fullmatch(name):
+            if LOGICAL_NAME.fullmatch(name):
                 wires.add(wire)
                 yield name, (column, self._extra_field(column, kind))
 
@@ -210,7 +208,7 @@ class _Fitting:
             if by_column.setdefault(column, name) != name:
                 yield f"{by_column[column]} and {name} are both the column {column.name}"
         for name in self._key_names:
-            if self._owner(name) != _APPLICATION:
+            if self._owner(name) != APPLICATION:
                 yield (
                     f"{name} (for {self._owner(name)}): the column {self.found['id'].name} is "
                     "the id, and an id never changes"

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    type_coerce,
 )
 from sqlalchemy.dialects.mysql import TINYINT
 from sqlalchemy.ext.compiler import compiles
@@ -33,6 +34,7 @@ from watchword.schema.fields import STRING_CHARACTERS, TEXT_CHARACTERS
 
 __all__ = [
     "TheirText",
+    "as_kept",
     "can_keep",
     "exactly",
     "field_type_of",
@@ -228,11 +230,23 @@ def exactly(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return Exact(column) if isinstance(column.type, TheirText) else column
 
 
+def as_kept(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a text of theirs so that it is compared with parts of what the database keeps.
+
+    Their type is for whole values: it may refuse a part, or make something else of it.
+    """
+    return type_coerce(column, String()) if isinstance(column, Exact) else column
+
+
 class Exact(FunctionElement[str]):
     """A text that compares byte for byte, whatever its column's collation is."""
 
-    type = String()
     inherit_cache = True
+
+    def __init__(self, column: ColumnElement[str]) -> None:
+        super().__init__(column)
+        # What it is compared with is written as the column is, encrypted for one.
+        self.type = column.type
 
 
 @compiles(Exact)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect, bindparam
+from sqlalchemy import Connection, Dialect, bindparam
 from sqlalchemy.types import TypeEngine
 
 from watchword.adapters.sqlalchemy.reading import Reader, joined_record
@@ -24,6 +25,8 @@ __all__ = ["PreparedRead", "PreparedReads"]
 
 Shape: TypeAlias = tuple[str, ...]
 """The fields that a condition pins to a value each."""
+Key: TypeAlias = tuple[object, ...]
+"""A model, a shape, and what comes along."""
 Processor: TypeAlias = Callable[[Any], Any] | None
 
 
@@ -48,7 +51,7 @@ class PreparedRead:
     Args:
         sql: The statement, its parameters by number.
         _bind: What each value passes through on its way to the driver.
-        _order: Which value each parameter is.
+        _order: Which value each parameter is; None where parameters are named.
         _read: What each column passes through on its way back.
         _it: The model.
         _joined: The rows beside it.
@@ -56,7 +59,7 @@ class PreparedRead:
 
     sql: str
     _bind: tuple[Processor, ...]
-    _order: tuple[int, ...]
+    _order: tuple[int, ...] | None
     _read: tuple[tuple[int, Callable[[Any], Any]], ...]
     _it: ModelTable
     _joined: Sequence[Joined]
@@ -67,7 +70,7 @@ class PreparedRead:
     ) -> "PreparedRead":
         """Compile the read of a shape."""
         parameters = [
-            bindparam(f"p{number}", type_=it.table.c[field].type)
+            bindparam(_name(number), type_=it.table.c[field].type)
             for number, field in enumerate(shape)
         ]
         where = And(tuple(map(Comparison, shape, repeat(Operator.EQ), parameters)))
@@ -78,7 +81,7 @@ class PreparedRead:
         return cls(
             str(compiled),
             tuple(_binding(it.table.c[field].type, dialect) for field in shape),
-            tuple(int(name[1:]) for name in compiled.positiontup or ()),
+            None if compiled.positiontup is None else tuple(map(_number, compiled.positiontup)),
             tuple((number, it) for number, it in enumerate(read) if it is not None),
             it,
             joined,
@@ -90,7 +93,15 @@ class PreparedRead:
             part.value if bind is None else bind(part.value)
             for part, bind in zip(where.comparisons(), self._bind, strict=True)
         ]
-        return [bound[number] for number in self._order]
+        return bound if self._order is None else [bound[number] for number in self._order]
+
+    def fetch(self, connection: Connection, where: Where) -> Record | None:
+        """Read the row on a connection."""
+        given = self.arguments(where)
+        named = {_name(number): value for number, value in enumerate(given)}
+        parameters = named if self._order is None else tuple(given)
+        row = connection.exec_driver_sql(self.sql, parameters).first()
+        return None if row is None else self.record(row)
 
     def record(self, row: Sequence[Any]) -> Record:
         """Return the record of a driver's row."""
@@ -98,6 +109,14 @@ class PreparedRead:
         for number, read in self._read:
             values[number] = read(values[number])
         return joined_record(self._it, self._joined, values)
+
+
+def _name(number: int) -> str:
+    return f"p{number}"
+
+
+def _number(name: str) -> int:
+    return int(name[1:])
 
 
 def _binding(kind: TypeEngine[Any], dialect: Dialect) -> Processor:
@@ -113,7 +132,8 @@ class PreparedReads:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._reads: dict[tuple[object, ...], PreparedRead] = {}
+        # An application's session, that is joined, may speak through another driver.
+        self._reads: WeakKeyDictionary[Dialect, dict[Key, PreparedRead]] = WeakKeyDictionary()
 
     def find(
         self, it: ModelTable, where: Where, relations: Sequence[Relation], dialect: Dialect
@@ -123,9 +143,9 @@ class PreparedReads:
         if shape is None or any(relation.many for relation in relations):
             return None
         key = (it.model.name, shape, *((one.related.name, one.own_field) for one in relations))
-        prepared = self._reads.get(key)
+        reads = self._reads.setdefault(dialect, {})
+        prepared = reads.get(key)
         if prepared is None:
             joined = [self._reader.joined(relation) for relation in relations]
-            prepared = PreparedRead.of(it, shape, joined, dialect)
-            self._reads[key] = prepared
+            prepared = reads[key] = PreparedRead.of(it, shape, joined, dialect)
         return prepared

@@ -1,7 +1,7 @@
 """From SQL rows to records, with the rows that they point at and that point at them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
@@ -11,9 +11,12 @@ from watchword.storage.contract import Record
 from watchword.storage.query import F, Include, OrderBy, Where
 from watchword.storage.relations import Relation, require_relation
 
-__all__ = ["Reader", "record_of"]
+__all__ = ["Reader", "batches", "record_of"]
 
-# How many ids one statement names; every database takes this many parameters.
+T = TypeVar("T")
+
+# How many ids one statement names, and how many rows go to a driver at a time; every database
+# takes this many parameters.
 _BATCH: Final = 1000
 
 
@@ -78,7 +81,7 @@ class Reader:
         by_id: dict[Any, Record] = {record["id"]: record for record in records}
         for record in records:
             record[name] = []
-        for ids in _batches(list(by_id)):
+        for ids in batches(list(by_id)):
             pointing = self.rows(
                 connection,
                 it=self._tables.require(name),
@@ -99,6 +102,7 @@ def joined_record(it: ModelTable, joined: Sequence[Joined], row: Sequence[Any]) 
     return record
 
 
-def _batches(ids: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(ids), _BATCH):
-        yield ids[start : start + _BATCH]
+def batches(of: list[T]) -> Iterator[list[T]]:
+    """Go through ids or rows, as many at a time as may go together."""
+    for start in range(0, len(of), _BATCH):
+        yield of[start : start + _BATCH]

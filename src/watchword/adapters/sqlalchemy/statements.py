@@ -29,8 +29,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 from sqlalchemy.sql.expression import FromClause
 
-from watchword.adapters.sqlalchemy.dialects import compare_text, locks_one_table, sorted_by
-from watchword.adapters.sqlalchemy.own_types import exactly
+from watchword.adapters.sqlalchemy.dialects import (
+    compare_text,
+    is_mysql,
+    locks_one_table,
+    sorted_by,
+)
+from watchword.adapters.sqlalchemy.own_types import as_kept, exactly
 from watchword.adapters.sqlalchemy.tables import ModelTable
 from watchword.storage.query import (
     And,
@@ -125,7 +130,7 @@ def _compared(
             # As a parameter: SQLAlchemy lets no literal True be less than anything.
             holds = _ORDERINGS[operator](column, literal(it.value, column.type))
         case _:
-            holds = compare_text(column, operator, it.value, dialect)
+            holds = compare_text(as_kept(column), operator, it.value, dialect)
     return _or_null(column, not_(holds)) if negated else holds
 
 
@@ -206,9 +211,13 @@ def _order(
     ]
 
 
-def count_rows(it: ModelTable, where: Where | None, dialect: Dialect) -> Select[Any]:
-    """Count the rows that match."""
-    return select(func.count()).select_from(it.table).where(condition(it.table, where, dialect))
+def count_rows(
+    it: ModelTable, where: Where | None, dialect: Dialect, *, lock: bool = False
+) -> Select[Any]:
+    """Count the rows that match; with `lock` those that are committed now."""
+    query = select(func.count()).select_from(it.table).where(condition(it.table, where, dialect))
+    # InnoDB shows a transaction what was there at its first read, but to reads that lock.
+    return query.with_for_update(read=True) if lock and is_mysql(dialect) else query
 
 
 # --- writing -----------------------------------------------------------------------------

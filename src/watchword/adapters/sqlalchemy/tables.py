@@ -37,7 +37,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
-from watchword.adapters.sqlalchemy.dialects import now_in_utc, text_collation
+from watchword.adapters.sqlalchemy.dialects import is_mysql, now_in_utc, text_collation
 from watchword.adapters.sqlalchemy.joined_metadata import SCHEMA_KEY, tables_present
 from watchword.adapters.sqlalchemy.own_columns import OwnColumns
 from watchword.adapters.sqlalchemy.own_types import stored_as
@@ -62,7 +62,7 @@ class ExactText(TypeDecorator[str]):
         collation = text_collation(dialect)
         if self.length is not None:
             return dialect.type_descriptor(String(self.length, collation=collation))
-        if dialect.name in {"mysql", "mariadb"}:
+        if is_mysql(dialect):
             return dialect.type_descriptor(LONGTEXT(collation=collation))
         # As it is: some of PostgreSQL's drivers would have a VARCHAR without a length of it.
         return Text(collation=collation)
@@ -76,7 +76,7 @@ class Instant(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
         """Return the dialect's type with the finest step."""
-        if dialect.name in {"mysql", "mariadb"}:
+        if is_mysql(dialect):
             return dialect.type_descriptor(DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime(timezone=True))
 

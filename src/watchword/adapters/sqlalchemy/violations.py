@@ -23,7 +23,10 @@ from watchword.errors import (
     UniqueViolation,
 )
 
-__all__ = ["is_disconnect", "translated"]
+__all__ = ["is_disconnect", "is_outdated", "translated"]
+
+# https://github.com/postgres/postgres/blob/master/src/backend/utils/cache/plancache.c
+_REFUSES_OUTDATED: Final = "RevalidateCachedQuery"
 
 
 @contextmanager
@@ -60,7 +63,20 @@ def is_disconnect(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
+def is_outdated(error: BaseException | None) -> bool:
+    """Tell whether PostgreSQL refused a prepared statement, since its tables were changed.
+
+    It ran nothing of it. Told by the function that refuses: the code says far more, and the
+    words are of the server's language.
+    """
+    told_by_psycopg = getattr(getattr(error, "diag", None), "source_function", None)
+    told_by_asyncpg = getattr(getattr(error, "__cause__", None), "server_source_function", None)
+    return _REFUSES_OUTDATED in {told_by_psycopg, told_by_asyncpg}
+
+
 def _translate(error: DBAPIError, tables: Tables, model: str) -> StorageError:
+    if is_outdated(error.orig):
+        return StorageUnavailable("The database's tables were changed.", retryable=True)
     if error.connection_invalidated:
         return StorageUnavailable("The connection to the database was lost.", retryable=False)
     driver_error = error.orig

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from watchword.schema.fields import Field, Model, Moment, OnDelete, Schema
+from watchword.schema.resolve import APPLICATION
 
 __all__ = [
     "APPLICATION",
@@ -20,7 +21,6 @@ __all__ = [
 ]
 
 CORE: Final = "core"
-APPLICATION: Final = "the application"
 
 
 class Mark(StrEnum):

@@ -16,10 +16,21 @@ from watchword.storage.contract import (
     TransactionalAdapter,
 )
 from watchword.storage.query import F, OrderBy, Where
+from watchword.storage.store import Store
 from watchword.testing.modes import PATIENCE, Child, MakeCoroutine, Mode
 from watchword.testing.suite.models import SAMPLES, suite_schema
 
-__all__ = ["Add", "Backend", "Peek", "Race", "Spawn", "Suite", "consume", "new_row"]
+__all__ = [
+    "Add",
+    "Backend",
+    "Peek",
+    "PlainSealer",
+    "Race",
+    "Spawn",
+    "Suite",
+    "consume",
+    "new_row",
+]
 
 
 class Backend(Adapter, TransactionalAdapter, Protocol):
@@ -52,6 +63,18 @@ async def consume(backend: Adapter, model: str, where: Where) -> Record | None:
     if row is None or not await backend.delete_many(model, where & (F.id == row["id"])):
         return None
     return row
+
+
+class PlainSealer:
+    """Marks what is sealed; the suite tests no cryptography."""
+
+    def seal(self, purpose: str, text: str) -> str:
+        """Put the purpose before the text."""
+        return f"{purpose}:{text}"
+
+    def open(self, purpose: str, sealed: str) -> str:
+        """Take the purpose away again."""
+        return sealed.removeprefix(f"{purpose}:")
 
 
 class Suite:
@@ -137,6 +160,16 @@ class Suite:
         if not backend.capabilities.references:
             pytest.skip("the adapter has no capability: references")
         return backend
+
+    @pytest.fixture
+    def store(self, backend: Adapter, schema: Schema) -> Store:
+        """A store over the adapter."""
+        return Store(backend, schema, sealer=PlainSealer())
+
+    @pytest.fixture
+    def transactional_store(self, transactional: Backend, schema: Schema) -> Store:
+        """The same, over an adapter with transactions."""
+        return Store(transactional, schema, sealer=PlainSealer())
 
     @pytest.fixture
     def add(self, backend: Adapter, schema: Schema) -> Add:

@@ -13,7 +13,7 @@ from watchword.storage.hooks import DatabaseHook
 from watchword.storage.query import F, Increment, Where
 from watchword.storage.store import Store
 from watchword.testing.modes import Mode
-from watchword.testing.suite.fixtures import Backend, Peek, Race, Spawn, Suite
+from watchword.testing.suite.fixtures import Backend, Peek, PlainSealer, Race, Spawn, Suite
 
 __all__ = ["Stores"]
 
@@ -41,16 +41,6 @@ REFUSED: tuple[tuple[str, Any], ...] = (
 )
 
 
-class _PlainSealer:
-    """Marks what is sealed; the suite tests no cryptography."""
-
-    def seal(self, purpose: str, text: str) -> str:
-        return f"{purpose}:{text}"
-
-    def open(self, purpose: str, sealed: str) -> str:
-        return sealed.removeprefix(f"{purpose}:")
-
-
 class _WithoutConsume:
     """The required operations of an adapter, and nothing that is optional."""
 
@@ -58,7 +48,7 @@ class _WithoutConsume:
         self._adapter = adapter
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"consume_one", "transaction", "create_schema", "using"}:
+        if name in {"consume_one", "create_many", "transaction", "create_schema", "using"}:
             raise AttributeError(name)
         return getattr(self._adapter, name)
 
@@ -69,16 +59,6 @@ _MOMENT = 0.3
 
 class Stores(Suite):
     """A store keeps its promises on this adapter too."""
-
-    @pytest.fixture
-    def store(self, backend: Adapter, schema: Schema) -> Store:
-        """A store over the adapter."""
-        return Store(backend, schema, sealer=_PlainSealer())
-
-    @pytest.fixture
-    def transactional_store(self, transactional: Backend, schema: Schema) -> Store:
-        """The same, over an adapter with transactions."""
-        return Store(transactional, schema, sealer=_PlainSealer())
 
     @pytest.fixture
     def heard(self) -> list[Any]:
@@ -96,7 +76,7 @@ class Stores(Suite):
             DatabaseHook(model="ticket", operation="update", after=note),
             DatabaseHook(model="ticket", operation="delete", after=note),
         ]
-        return Store(transactional, schema, hooks=hooks, sealer=_PlainSealer())
+        return Store(transactional, schema, hooks=hooks, sealer=PlainSealer())
 
     @pytest.mark.parametrize(
         ("field", "value"), REFUSED, ids=[f"{it[0]}-{n}" for n, it in enumerate(REFUSED)]
@@ -165,7 +145,7 @@ class Stores(Suite):
         self, backend: Adapter, schema: Schema, race: Race, peek: Peek
     ) -> None:
         """Composed from a read and a counted delete, a token still goes to one caller."""
-        store = Store(_WithoutConsume(backend), schema, sealer=_PlainSealer())
+        store = Store(_WithoutConsume(backend), schema, sealer=PlainSealer())
         for number in range(max(1, self.rounds // 10)):
             record = await store.create("ticket", {"code": str(number)})
             where = F.code == str(number)

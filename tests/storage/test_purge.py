@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import NullPool, bindparam, create_engine, insert, text
 
 from watchword import ConfigurationError, DatabaseHook
-from watchword.engine.purge import Purged, count_expired, purge_expired
 from watchword.errors import OperationRefused
 from watchword.storage.ids import new_uuid
+from watchword.storage.purge import Purged, count_expired, purge_expired
 from watchword.storage.query import F
 
 INSTANT = timedelta(microseconds=1)

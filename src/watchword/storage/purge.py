@@ -1,8 +1,10 @@
 """Purging: rows that have expired go, in small steps that nobody has to wait for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from watchword.clock import Clock
@@ -11,7 +13,7 @@ from watchword.storage.contract import Record
 from watchword.storage.query import F, OrderBy, Where
 from watchword.storage.store import Store
 
-__all__ = ["OnProgress", "Purged", "count_expired", "purge_expired"]
+__all__ = ["OnProgress", "Purged", "count_expired", "purge_expired", "purge_model"]
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Hears after each batch how many rows went, and how many it will be."""
@@ -35,12 +37,12 @@ class Purged:
         return self.sessions + self.verifications
 
 
-async def count_expired(store: Store, clock: Clock) -> Purged:
-    """Return how many rows a purge would delete now; deletes none."""
+async def count_expired(store: Store, clock: Clock, *, elsewhere: Collection[str] = ()) -> Purged:
+    """Return how many rows a purge would delete now, but for those elsewhere; deletes none."""
     now = clock()
     return Purged(
         **{
-            name: await store.count(model, F.expires_at <= now)
+            name: 0 if name in elsewhere else await store.count(model, F.expires_at <= now)
             for name, model in _EXPIRING.items()
         }
     )
@@ -52,6 +54,7 @@ async def purge_expired(
     *,
     batch_size: int = 1000,
     on_progress: OnProgress | None = None,
+    elsewhere: Mapping[str, Callable[[], Awaitable[int]]] = MappingProxyType({}),
 ) -> Purged:
     """Delete all rows that have expired by now, and return how many this call deleted.
 
@@ -65,6 +68,7 @@ async def purge_expired(
         clock: Tells what has expired; asked once, so that the purge has an end.
         batch_size: How many rows go at a time at most.
         on_progress: Hears of each batch.
+        elsewhere: Purges of what stores of the application's own keep, by the name in `Purged`.
 
     Raises:
         ConfigurationError: `batch_size` is not positive.
@@ -76,18 +80,24 @@ async def purge_expired(
             f"A batch of {batch_size} rows deletes nothing.", hint="Use 1 or more, such as 1000."
         )
     now = clock()
-    expected = await count_expired(store, lambda: now)
+    expected = await count_expired(store, lambda: now, elsewhere=elsewhere)
     progress = _Progress(expected.total, on_progress)
-    return Purged(
-        **{
-            name: await _purge(
-                _Expired(store, model, F.expires_at <= now, getattr(expected, name)),
-                batch_size=batch_size,
-                progress=progress,
-            )
-            for name, model in _EXPIRING.items()
-        }
-    )
+    purged = {name: await purge() for name, purge in elsewhere.items()}
+    for name, model in _EXPIRING.items():
+        if name not in elsewhere:
+            left = getattr(expected, name)
+            expired = _Expired(store, model, F.expires_at <= now, left)
+            purged[name] = await _purge(expired, batch_size=batch_size, progress=progress)
+    return Purged(**purged)
+
+
+async def purge_model(store: Store, model: str, *, now: datetime, batch_size: int = 1000) -> int:
+    """Delete the rows of one model that have expired by an instant, as `purge_expired` does."""
+    condition = F.expires_at <= now
+    expected = await store.count(model, condition)
+    progress = _Progress(expected, None)
+    expired = _Expired(store, model, condition, expected)
+    return await _purge(expired, batch_size=batch_size, progress=progress)
 
 
 @dataclass(slots=True)
@@ -134,13 +144,15 @@ class _Expired:
 
 
 async def _purge(expired: _Expired, *, batch_size: int, progress: _Progress) -> int:
-    purged, page = 0, expired.condition
-    while rows := await expired.find(page, batch_size):
+    purged, page, before = 0, expired.condition, None
+    while (rows := await expired.find(page, batch_size)) and rows != before:
         gone = await expired.delete(rows)
         progress.add(gone)
         purged += gone
         if len(rows) < batch_size:
             break
+        # A transaction may see rows that others have deleted: the same page again is the end.
+        before = None if gone else rows
         # An index names deleted rows for a while: starting over would read them with each batch.
         page = expired.condition & (F.expires_at >= rows[-1]["expires_at"])
     return purged

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from watchword.engine.verifications import Found
+from watchword.storage.stores import Found
 
 HOUR = timedelta(hours=1)
 

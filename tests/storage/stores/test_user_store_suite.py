@@ -1,0 +1,20 @@
+"""The users of every database pass the suite for stores of one's own."""
+
+import os
+
+import pytest
+
+from watchword.testing import UserStoreSuite
+
+
+class TestStoredUsers(UserStoreSuite):
+    """In memory, SQLite, PostgreSQL and MariaDB, with an event loop and without one."""
+
+    additional = {"plan": "pro, or not", "logins": 7}  # noqa: RUF012 - a class attribute of the suite
+    has_usernames = True
+    rounds = 100 if "WATCHWORD_SOAK" in os.environ else 1
+
+    @pytest.fixture
+    def store(self, stored):
+        """Those of an instance in which nobody is."""
+        return stored.users
