@@ -1,4 +1,4 @@
-"""The demo as a value and as a process, and somebody who visits it."""
+"""An application in a folder, a terminal to run commands in, and the demo with a visitor."""
 
 import os
 import re
@@ -28,6 +28,71 @@ PATIENCE: Final = 60
 def environment() -> dict[str, str]:
     """What a command sees: nothing that a developer has set for an application of theirs."""
     return {name: it for name, it in os.environ.items() if not name.startswith("WATCHWORD_")}
+
+
+# --- an application in a folder --------------------------------------------------------
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty folder that commands run in, with the settings of an application."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("WATCHWORD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WATCHWORD_SECRET", "correct-horse-battery-staple-0123456789")
+    monkeypatch.setenv("WATCHWORD_BASE_URL", ORIGIN)
+    return tmp_path
+
+
+@pytest.fixture
+def write(here, monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Write the application's module, and forget it after the test."""
+    before = set(sys.modules)
+    monkeypatch.setattr(sys, "path", [it for it in sys.path if it])
+
+    def write(code: str) -> None:
+        (here / "shop").mkdir(exist_ok=True)
+        (here / "shop" / "auth.py").write_text(code, encoding="utf-8")
+
+    yield write
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "shop":
+            del sys.modules[name]
+
+
+@pytest.fixture
+def in_terminal() -> Callable[..., tuple[str, int]]:
+    """Run a command in a terminal."""
+    return run_in_terminal
+
+
+def run_in_terminal(*command: str, answer: str = "", **environment: str) -> tuple[str, int]:
+    """Return all that is shown there, and the exit code.
+
+    Args:
+        command: The program and its arguments.
+        answer: The line that is typed.
+        environment: What is set beside what is set here.
+    """
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "TERM": "xterm", **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    if answer:
+        os.write(ours, f"{answer}\n".encode())
+    shown = b""
+    try:
+        while piece := os.read(ours, 10_000):
+            shown += piece
+    except OSError:  # what Linux says when the other side is closed
+        pass
+    os.close(ours)
+    return shown.decode(), process.wait(PATIENCE)
 
 
 # --- a server of its own ---------------------------------------------------------------

@@ -27,7 +27,6 @@ BLOCKS: Final = re.findall(r"```console\n(.*?)```", GUIDE, re.DOTALL)
 SNIPPETS: Final = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 DRY, DONE, SMALL, HELP = BLOCKS
 
-SECRET: Final = "correct-horse-battery-staple-0123456789"
 COMMAND: Final = (sys.executable, "-m", "watchword", "purge", "--app", "shop.auth:auth")
 BLOCKING: Final = """\
 from watchword import BlockingWatchword
@@ -35,33 +34,6 @@ from watchword import BlockingWatchword
 auth = BlockingWatchword("sqlite:///shop.db")
 """
 KINDS: Final = {"async": SNIPPETS[0], "blocking": BLOCKING}
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """An empty folder that commands run in, with the settings of an application."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("WATCHWORD_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("WATCHWORD_SECRET", SECRET)
-    monkeypatch.setenv("WATCHWORD_BASE_URL", "http://localhost:8000")
-    return tmp_path
-
-
-@pytest.fixture
-def write(here, monkeypatch):
-    """Write the application's module, and forget it after the test."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [it for it in sys.path if it])
-
-    def write(code: str) -> None:
-        (here / "shop").mkdir()
-        (here / "shop" / "auth.py").write_text(code, encoding="utf-8")
-
-    yield write
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "shop":
-            del sys.modules[name]
 
 
 @pytest.fixture(params=KINDS.values(), ids=KINDS)
@@ -366,32 +338,23 @@ def test_ctrl_c_ends_it_with_a_sentence(write, add_rows, kind):
     assert rows_left() == (81, 0)
 
 
-def on_a_terminal(**environment: str) -> str:
+@pytest.fixture
+def on_a_terminal(in_terminal):
     """Run the command in a terminal, and return all that is written there."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, "--batch-size", "10"],
-        env={**os.environ, "TERM": "xterm", **environment},
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while piece := os.read(ours, 10_000):
-            shown += piece
-    except OSError:  # what Linux says when the other side is closed
-        pass
-    os.close(ours)
-    assert process.wait(60) == 0
-    return shown.decode()
+
+    def on_a_terminal(**environment: str) -> str:
+        shown, exit_code = in_terminal(*COMMAND, "--batch-size", "10", **environment)
+        assert exit_code == 0
+        return shown
+
+    return on_a_terminal
 
 
 @pytest.mark.slow
 class TestATerminal:
     """Who looks sees how far it is."""
 
-    def test_a_bar_is_shown_and_gone_in_the_end(self, shop, add_rows):
+    def test_a_bar_is_shown_and_gone_in_the_end(self, shop, add_rows, on_a_terminal):
         """What stays is what was done."""
         add_rows(sessions=50)
 
@@ -401,7 +364,7 @@ class TestATerminal:
         assert "\x1b[32m-\x1b[0m 50 sessions" in shown
         assert "\x1b[2K" in shown.rpartition("Deleting")[2].partition("50 sessions")[0]
 
-    def test_no_colours_for_who_wants_none(self, shop, add_rows):
+    def test_no_colours_for_who_wants_none(self, shop, add_rows, on_a_terminal):
         """Neither in the bar nor in the words."""
         add_rows(sessions=50)
 
@@ -410,7 +373,7 @@ class TestATerminal:
         assert "Deleting" in shown
         assert re.findall(r"\x1b\[[\d;]*[1-9]\d*(?:;\d+)*m", shown) == []
 
-    def test_no_bar_where_it_cannot_be_drawn(self, shop, add_rows):
+    def test_no_bar_where_it_cannot_be_drawn(self, shop, add_rows, on_a_terminal):
         """A dumb terminal gets the lines that a file gets."""
         add_rows(sessions=50)
 

@@ -1,10 +1,8 @@
 """`watchword schema`: what it shows and writes, and what it says to a mistake."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -37,33 +35,6 @@ from watchword.adapters.memory import MemoryAdapter
 
 auth = Watchword(MemoryAdapter())
 """
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """An empty folder that commands run in, with the settings of an application."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("WATCHWORD_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("WATCHWORD_SECRET", SECRET)
-    monkeypatch.setenv("WATCHWORD_BASE_URL", BASE_URL)
-    return tmp_path
-
-
-@pytest.fixture
-def write(here, monkeypatch):
-    """Write the application's module, and forget it after the test."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [it for it in sys.path if it])
-
-    def write(code: str) -> None:
-        (here / "shop").mkdir()
-        (here / "shop" / "auth.py").write_text(code, encoding="utf-8")
-
-    yield write
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "shop":
-            del sys.modules[name]
 
 
 @pytest.fixture
@@ -440,43 +411,35 @@ class TestMistakes:
         assert option[0] in result.stderr
 
 
-def on_a_terminal(columns: int, **environment: str) -> str:
-    """Run the command in a terminal of this width, and return all that is written there."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "watchword", "schema", *APP],
-        env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), **environment},
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while piece := os.read(ours, 10_000):
-            shown += piece
-    except OSError:  # what Linux says when the other side is closed
-        pass
-    os.close(ours)
-    assert process.wait(60) == 0
-    return shown.decode()
+@pytest.fixture
+def on_a_terminal(in_terminal):
+    """Run the command in a terminal of some width, and return all that is written there."""
+    command = (sys.executable, "-m", "watchword", "schema", *APP)
+
+    def on_a_terminal(columns: int, **environment: str) -> str:
+        shown, exit_code = in_terminal(*command, COLUMNS=str(columns), **environment)
+        assert exit_code == 0
+        return shown
+
+    return on_a_terminal
 
 
 @pytest.mark.slow
 class TestATerminal:
     """Who looks sees colours, and lines that fit."""
 
-    def test_owners_have_colours(self, shop):
+    def test_owners_have_colours(self, shop, on_a_terminal):
         """A column that somebody has added is in theirs."""
         shown = on_a_terminal(160)
 
         assert re.search(r"\x1b\[32musername +\x1b\[0m", shown)
         assert shown.endswith("Next: `--output schema.svg` draws it.\r\n")
 
-    def test_no_colours_for_who_wants_none(self, shop):
+    def test_no_colours_for_who_wants_none(self, shop, on_a_terminal):
         """Nor any other sequence."""
         assert "\x1b" not in on_a_terminal(160, NO_COLOR="1")
 
-    def test_lines_fit(self, shop):
+    def test_lines_fit(self, shop, on_a_terminal):
         """What is too long is folded, and nothing is cut off."""
         shown = on_a_terminal(76, NO_COLOR="1").splitlines()
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,6 @@ GUIDE: Final = (ROOT / "docs" / "guides" / "personal-data.md").read_text(encodin
 EXPORTED, ERASED = re.findall(r"```console\n(.*?)```", GUIDE, re.DOTALL)
 SHOP: Final = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)[0]
 
-SECRET: Final = "correct-horse-battery-staple-0123456789"
 ADA: Final = "019a0000-0000-7000-8000-000000000001"
 ADDRESS: Final = "ada@example.org"
 APP: Final = ("--app", "shop.auth:auth")
@@ -34,32 +34,6 @@ BLOCKING: Final = SHOP.replace("Watchword(", "BlockingWatchword(").replace(
 KINDS: Final = {"async": SHOP, "blocking": BLOCKING.replace("+aiosqlite", "")}
 ALL: Final = {"users": 2, "sessions": 2, "accounts": 2, "notes": 1, "comments": 1}
 LEFT: Final = {"users": 1, "sessions": 1, "accounts": 1, "notes": 0, "comments": 1}
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """An empty folder that commands run in, with the settings of an application."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("WATCHWORD_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("WATCHWORD_SECRET", SECRET)
-    return tmp_path
-
-
-@pytest.fixture
-def write(here, monkeypatch):
-    """Write the application's module, and forget it after the test."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [it for it in sys.path if it])
-
-    def write(code: str) -> None:
-        (here / "shop").mkdir(exist_ok=True)
-        (here / "shop" / "auth.py").write_text(code, encoding="utf-8")
-
-    yield write
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "shop":
-            del sys.modules[name]
 
 
 @pytest.fixture(params=KINDS.values(), ids=KINDS)
@@ -187,7 +161,7 @@ class TestExport:
         assert b"M\\u00fcller" in ended.stdout
 
     @pytest.mark.slow
-    def test_attack_user_agent_that_rules_the_terminal(self, shop, people):
+    def test_attack_user_agent_that_rules_the_terminal(self, shop, people, on_a_terminal):
         """There it is escaped, which says the same; a file or a pipe gets it as it is."""
         change("UPDATE watchword_sessions SET user_agent = 'é' || char(155, 8238, 127)")
 
@@ -257,7 +231,7 @@ class TestErase:
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("answer", "exit_code", "left"), [("n", 1, ALL), ("y", 0, LEFT)])
-    def test_on_a_terminal_it_asks(self, shop, people, answer, exit_code, left):
+    def test_on_a_terminal_it_asks(self, shop, people, on_a_terminal, answer, exit_code, left):
         """Only a yes erases."""
         shown, code = on_a_terminal("erase", ADA, *APP, answer=answer)
 
@@ -364,26 +338,10 @@ def into(output: str | int, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, check=False, stdout=file, stderr=subprocess.PIPE, text=True)
 
 
-def on_a_terminal(*options: str, answer: str) -> tuple[str, int]:
+@pytest.fixture
+def on_a_terminal(in_terminal):
     """Run the command in a terminal, and return all that is shown there with the exit code."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "watchword", "users", *options],
-        env={**os.environ, "TERM": "xterm"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    os.write(ours, f"{answer}\n".encode())
-    shown = b""
-    try:
-        while piece := os.read(ours, 10_000):
-            shown += piece
-    except OSError:  # what Linux says when the other side is closed
-        pass
-    os.close(ours)
-    return shown.decode(), process.wait(60)
+    return partial(in_terminal, sys.executable, "-m", "watchword", "users")
 
 
 @pytest.mark.parametrize("command", ["export", "erase"])

@@ -41,33 +41,6 @@ KINDS: Final = {"async": PYTHON[0], "blocking": BLOCKING}
 CHECKPOINT: Final = Path("users.jsonl.import-checkpoint")
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """An empty folder that commands run in, with the settings of an application."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("WATCHWORD_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("WATCHWORD_SECRET", "correct-horse-battery-staple-0123456789")
-    monkeypatch.setenv("WATCHWORD_BASE_URL", "http://localhost:8000")
-    return tmp_path
-
-
-@pytest.fixture
-def write(here, monkeypatch):
-    """Write the application's module, and forget it after the test."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [it for it in sys.path if it])
-
-    def write(code: str) -> None:
-        (here / "shop").mkdir(exist_ok=True)
-        (here / "shop" / "auth.py").write_text(code, encoding="utf-8")
-
-    yield write
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "shop":
-            del sys.modules[name]
-
-
 @pytest.fixture(params=KINDS.values(), ids=KINDS)
 def shop(write, request) -> None:
     """The shop of the guide with its tables, and an instance of either kind."""
@@ -579,32 +552,24 @@ class TestMistakes:
         assert names() == []
 
 
-def on_a_terminal(**environment: str) -> str:
+@pytest.fixture
+def on_a_terminal(in_terminal):
     """Run the command in a terminal, and return all that is written there."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [*PROGRAM, "users.jsonl", "--batch-size", "10"],
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **environment},
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while piece := os.read(ours, 10_000):
-            shown += piece
-    except OSError:  # what Linux says when the other side is closed
-        pass
-    os.close(ours)
-    assert process.wait(60) == 0
-    return shown.decode()
+    command = (*PROGRAM, "users.jsonl", "--batch-size", "10")
+
+    def on_a_terminal(**environment: str) -> str:
+        shown, exit_code = in_terminal(*command, **{"COLUMNS": "120", **environment})
+        assert exit_code == 0
+        return shown
+
+    return on_a_terminal
 
 
 @pytest.mark.slow
 class TestATerminal:
     """Who looks sees how far it is."""
 
-    def test_a_bar_is_shown_and_gone_in_the_end(self, shop):
+    def test_a_bar_is_shown_and_gone_in_the_end(self, shop, on_a_terminal):
         """With the lines that were read; what stays is what was done."""
         users_file(people(1, 300))
 
@@ -615,7 +580,7 @@ class TestATerminal:
         assert "\x1b[32m+\x1b[0m 300 users" in shown
         assert "\x1b[2K" in shown.rpartition("Importing")[2].partition("300 users")[0]
 
-    def test_no_bar_where_it_cannot_be_drawn(self, shop):
+    def test_no_bar_where_it_cannot_be_drawn(self, shop, on_a_terminal):
         """A dumb terminal gets the lines that a file gets."""
         users_file(people(1, 30))
 

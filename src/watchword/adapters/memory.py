@@ -4,12 +4,10 @@ It keeps the contract in the plainest way, so that others can be compared with i
 tests need no database. What it holds is lost when the process ends.
 """
 
-import operator
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 from watchword.concurrency import Mutex, current_owner
@@ -18,7 +16,7 @@ from watchword.schema import Model, Schema
 from watchword.storage.after_commit import is_in_generator, let_generators_close
 from watchword.storage.checks import check_changes, check_order, check_row, check_where
 from watchword.storage.contract import Capabilities, Record
-from watchword.storage.matching import matches
+from watchword.storage.matching import in_order, matches
 from watchword.storage.query import Include, Increment, OrderBy, Where
 from watchword.storage.relations import Relation, require_relation
 
@@ -85,7 +83,7 @@ class MemoryAdapter:
         check_order(kind, order_by)
         relations = [require_relation(self._schema, kind, it) for it in include]
         async with self._turn():
-            rows = _sorted(self._matching(kind, where), order_by)
+            rows = in_order(self._matching(kind, where), order_by)
             page = rows[offset:] if limit is None else rows[offset : offset + limit]
             return [self._with_related(row, relations) for row in page]
 
@@ -233,7 +231,7 @@ class MemoryAdapter:
         return [row for row in rows if where is None or matches(row, where)]
 
     def _first(self, model: Model, where: Where) -> list[Record]:
-        return _sorted(self._matching(model, where), ())[:1]
+        return in_order(self._matching(model, where), ())[:1]
 
     def _new(self, model: Model, data: Mapping[str, Any]) -> Record:
         row = {name: _stored(data.get(name)) for name in model.fields}
@@ -306,7 +304,7 @@ class MemoryAdapter:
             others = self._tables[relation.related.name].values()
             wanted = row[relation.own_field]
             joined = [it for it in others if wanted is not None and it[relation.field] == wanted]
-            related = [_copied(it) for it in _sorted(joined, ())]
+            related = [_copied(it) for it in in_order(joined, ())]
             record[relation.related.name] = related if relation.many else next(iter(related), None)
         return record
 
@@ -379,16 +377,3 @@ def _changed(row: Record, changes: Mapping[str, Any]) -> Record:
         name: (row[name] or 0) + value.by if isinstance(value, Increment) else _stored(value)
         for name, value in changes.items()
     }
-
-
-def _sorted(rows: Iterable[Record], order_by: Sequence[OrderBy]) -> list[Record]:
-    """Sort by the last key first: sorting is stable, so earlier keys win."""
-    result = sorted(rows, key=operator.itemgetter("id"))
-    for it in reversed(order_by):
-        result.sort(key=partial(_rank, it.field), reverse=it.descending)
-    return result
-
-
-def _rank(field: str, row: Record) -> tuple[bool, Any]:
-    """Put null before any value, without comparing the two."""
-    return (row[field] is not None, row[field])

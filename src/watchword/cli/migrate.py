@@ -4,14 +4,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from watchword.cli.console import Colour, Unable, counted, painted, say
-from watchword.cli.extras import require_module
 from watchword.cli.loading import app_option
+from watchword.cli.progress import progress_bar
 from watchword.cli.running import (
     Place,
     database_option,
@@ -280,19 +280,12 @@ def _line(version: "Version", *, is_last: bool) -> str:
 
 
 @contextmanager
-def _bar() -> Iterator[OnMigration | None]:
-    """Show a bar to who sits before a terminal; it is gone in the end, and in no file."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    console = require_module("rich.console").Console(stderr=True)
-    with require_module("rich.progress").Progress(console=console, transient=True) as bar:
-        task: Any = bar.add_task("Migrating", total=None)
+def _bar() -> Iterator[OnMigration]:
+    with progress_bar("Migrating") as update:
 
         def show(progress: Progress) -> None:
             rows = f", {progress.rows:,} rows" if progress.rows else ""
-            bar.update(
-                task,
+            update(
                 description=f"{progress.doing}{rows}",
                 completed=progress.step - 1,
                 total=progress.steps,

@@ -4,17 +4,16 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from watchword.cli.console import Colour, Unable, counted, painted, reason_of, say
-from watchword.cli.extras import require_module
 from watchword.cli.loading import App, app_option, load_app
+from watchword.cli.progress import progress_bar
 from watchword.cli.running import run
 from watchword.errors import OperationRefused, StorageError
-from watchword.storage.purge import OnProgress, Purged, count_expired, purge_expired
+from watchword.storage.purge import Purged, count_expired, purge_expired
 
 __all__ = ["purge"]
 
@@ -54,39 +53,29 @@ def _count(app: App) -> Purged:
 
 
 def _purge(app: App, batch_size: int) -> Purged:
-    heard = _Heard()
+    done = 0
     try:
-        with _explained(), _bar() as heard.show:
+        with _explained(), progress_bar("Deleting") as show:
+
+            def heard(so_far: int, expected: int) -> None:
+                nonlocal done
+                done = so_far
+                show(completed=so_far, total=expected)
+
             it = app.instance
             work = purge_expired(
                 it.store,
                 it.clock,
                 batch_size=batch_size,
-                on_progress=heard.tell,
+                on_progress=heard,
                 elsewhere=it.purges,
             )
             return run(app.adapter, work)
     except KeyboardInterrupt as error:
         raise Unable(
-            f"Stopped after {counted(heard.done, 'row')}; what was deleted stays deleted.",
+            f"Stopped after {counted(done, 'row')}; what was deleted stays deleted.",
             hint="Run it again for the rest.",
         ) from error
-
-
-def _show_nothing(_done: int, _expected: int) -> None:
-    """Stand where nobody looks."""
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What is known of a purge if it has no end."""
-
-    show: OnProgress = _show_nothing
-    done: int = 0
-
-    def tell(self, done: int, expected: int) -> None:
-        self.done = done
-        self.show(done, expected)
 
 
 @contextmanager
@@ -106,18 +95,6 @@ def _explained() -> Iterator[None]:
             hint="Look whether it runs, lets you in and has its tables. What was deleted before "
             "stays deleted; run it again for the rest.",
         ) from error
-
-
-@contextmanager
-def _bar() -> Iterator[OnProgress]:
-    """Show a bar to who sits before a terminal; it is gone in the end, and in no file."""
-    if not sys.stderr.isatty():
-        yield _show_nothing
-        return
-    console = require_module("rich.console").Console(stderr=True)
-    with require_module("rich.progress").Progress(console=console, transient=True) as bar:
-        task = bar.add_task("Deleting", total=None)
-        yield lambda done, expected: bar.update(task, completed=done, total=expected)
 
 
 # --- what is said ------------------------------------------------------------------------

@@ -4,10 +4,9 @@ import json
 import os
 import sys
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, TypeVar
 
 import click
@@ -24,6 +23,7 @@ from watchword.cli.console import (
 )
 from watchword.cli.extras import require_module
 from watchword.cli.loading import App, app_option, load_app
+from watchword.cli.private_files import replace_file
 from watchword.cli.running import run
 from watchword.cli.users_import import import_command
 from watchword.engine.personal_data import (
@@ -273,15 +273,7 @@ def _write(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():
         raise Unable(f"{path} is no file.", hint="Leave --output out to print it.")
     try:
-        number, beside = mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(beside).replace(path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                Path(beside).unlink()
-            raise
+        replace_file(path, text.encode())
     except OSError as error:
         raise Unable(
             f"{path} cannot be written: {error.strerror}.", hint="Name a folder that you may use."

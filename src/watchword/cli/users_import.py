@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 import click
 
 from watchword.cli.console import Colour, Unable, counted, painted, reason_of, say
-from watchword.cli.extras import require_module
 from watchword.cli.loading import App, app_option, load_app
+from watchword.cli.progress import progress_bar
 from watchword.cli.running import run
 from watchword.cli.users_import_database import digest_of_database
 from watchword.cli.users_import_file import Checkpoint, Report, Source, readable
@@ -254,20 +254,15 @@ def _explained(task: _Task) -> Iterator[None]:
 
 @contextmanager
 def _bar(source: Source) -> Iterator[Show]:
-    """Show a bar to who sits before a terminal; it is gone in the end, and in no file."""
-    if not sys.stderr.isatty():
-        yield _show_nothing
-        return
-    console = require_module("rich.console").Console(stderr=True)
-    with require_module("rich.progress").Progress(console=console, transient=True) as bar:
-        task, start, first = bar.add_task("Importing", total=source.size), time.monotonic(), None
+    start, first = time.monotonic(), None
+    with progress_bar("Importing", total=source.size) as update:
 
         def show(position: int, lines: int) -> None:
             nonlocal first
             first = lines if first is None else first
             rate = (lines - first) / max(time.monotonic() - start, 0.001)
             words = f"Importing, {lines:,} lines, {rate:,.0f}/s"
-            bar.update(task, description=words, completed=position)
+            update(description=words, completed=position)
 
         yield show
 

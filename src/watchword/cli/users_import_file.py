@@ -11,12 +11,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkstemp
 from typing import BinaryIO, Final
 
 import msgspec
 
 from watchword.cli.console import Unable
+from watchword.cli.private_files import draft_of, replace_file
 from watchword.engine.importing import Imported, Refusal, Trace
 
 __all__ = ["Checkpoint", "Report", "Source", "readable"]
@@ -68,27 +68,15 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def write(self, path: Path) -> None:
         """Replace the checkpoint; whoever is killed meanwhile leaves the old one or the new."""
-        # A name that nobody foresees: a link that waits there would lead to a file of others.
-        number, draft = mkstemp(dir=path.parent, prefix=_draft_of(path))
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(msgspec.json.encode(self))
-            with suppress(FileNotFoundError):  # another import of the file has tidied up
-                Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        with suppress(FileNotFoundError):  # another import of the file has tidied up
+            replace_file(path, msgspec.json.encode(self))
 
     @staticmethod
     def tidy(path: Path) -> None:
         """Remove the drafts of programs that were killed while they wrote."""
-        for draft in path.parent.glob(f"{glob.escape(_draft_of(path))}*"):
+        for draft in path.parent.glob(f"{glob.escape(draft_of(path))}*"):
             with suppress(OSError):
                 draft.unlink()
-
-
-def _draft_of(path: Path) -> str:
-    return f".{path.name}.new-"
 
 
 class Source:

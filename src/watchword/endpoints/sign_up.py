@@ -1,8 +1,6 @@
 """Sign up with an e-mail address and a password."""
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_
 from typing import Any, ClassVar
 
 from watchword.concurrency import call
@@ -25,7 +23,7 @@ from watchword.http.bodies import UNSET, Answer, NonEmpty, OpenBody, UnsetType
 from watchword.http.emails import Email, canonical_email
 from watchword.storage.contract import Record
 from watchword.storage.entities import User
-from watchword.storage.query import F
+from watchword.storage.query import F, having
 
 __all__ = ["SignUp", "SignUpBody", "SignedUp"]
 
@@ -174,8 +172,7 @@ async def _other_refusal(ctx: Context, user: dict[str, Any], imagined: Record) -
     for key in model.unique_keys:
         if key == ("email",) or None in (values[name] for name in key):
             continue
-        theirs = [getattr(F, name) == values[name] for name in key]
-        if await ctx.store.count("user", reduce(and_, theirs)):
+        if await ctx.store.count("user", having({name: values[name] for name in key})):
             return ctx.instance.code_of_taken("user", key) or CoreError.FAILED_TO_CREATE_USER
     return None
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # with a default, which Python itself knows from 3.13 on
 else:
     from typing import TypeVar
 
-__all__ = ["TOKENS", "Account", "Identity", "PublicUser", "Session", "User", "UserOf"]
+__all__ = ["TOKENS", "Account", "Identity", "PublicUser", "Session", "User"]
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +88,6 @@ else:
 """What the application's code gets for a user: `User`, or what its `user_mapper` makes."""
 
 
-UserOf = TypeVar("UserOf", bound=User)
 """`User`, or a subclass of it."""
 
 

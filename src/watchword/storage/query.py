@@ -4,7 +4,7 @@ Every comparison is true or false, never unknown: null is a value like any other
 `F.name != "Ada"` holds where the name is null, and `~` turns any answer around.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -23,6 +23,7 @@ __all__ = [
     "Or",
     "OrderBy",
     "Where",
+    "having",
     "is_impossible",
     "matches_at_most_one",
 ]
@@ -192,6 +193,11 @@ class _Fields:
 
 
 F: Final = _Fields()
+
+
+def having(values: Mapping[str, Any]) -> Where:
+    """Return the condition that fields have these values; of none, always true."""
+    return And(tuple(getattr(F, field) == value for field, value in values.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,47 +2,40 @@
 
 A statement of its own costs no BEGIN and no COMMIT. It is run again if it lost a deadlock,
 and if the connection was lost before anything could have been written; a write looks first
-whether the connection is alive, because afterwards nobody could tell. A transaction begins
-with its first statement, so nothing is held while a password is hashed.
+whether the connection is alive, because afterwards nobody could tell.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from contextvars import ContextVar
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Dialect
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from watchword.adapters.sqlalchemy.dialects import (
     all_or_nothing,
-    begin,
     begin_joined,
     ping,
     prepare_connection,
-    undo,
 )
-from watchword.adapters.sqlalchemy.joining import check_commits, check_still_in
+from watchword.adapters.sqlalchemy.joining import check_commits
 from watchword.adapters.sqlalchemy.lines import Line, NotFetchedError, Work
 from watchword.adapters.sqlalchemy.prepared import PreparedRead
-from watchword.adapters.sqlalchemy.violations import is_disconnect
-from watchword.concurrency import Backoff, complete, current_owner
-from watchword.errors import (
-    ConfigurationError,
-    StorageError,
-    StorageUnavailable,
-    TransactionEnded,
+from watchword.adapters.sqlalchemy.transactions import (
+    Transaction,
+    Translated,
+    open_transactions,
 )
-from watchword.storage.after_commit import is_in_generator, let_generators_close
+from watchword.adapters.sqlalchemy.violations import is_disconnect
+from watchword.concurrency import Backoff, current_owner
+from watchword.errors import ConfigurationError, StorageUnavailable
+from watchword.storage.after_commit import let_generators_close
 from watchword.storage.contract import Record
 from watchword.storage.query import Where
 
-__all__ = ["Gate", "Translated"]
+__all__ = ["Gate"]
 
 T = TypeVar("T")
-
-Translated: TypeAlias = Callable[[str], AbstractContextManager[None]]
-"""Turns the driver's errors about a model into the contract's."""
 
 # How often a statement of its own is run again after losing a deadlock, and the pauses.
 _ATTEMPTS: Final = 12
@@ -130,7 +123,7 @@ class Gate:
             async with outer.savepoint():
                 yield
             return
-        transaction = _Transaction(self, self._line, self._translated)
+        transaction = Transaction(self, self._line, self._translated)
         try:
             with transaction.ambient():
                 yield
@@ -142,7 +135,7 @@ class Gate:
     @asynccontextmanager
     async def joined_to(self, line: Line, connection: Any) -> AsyncIterator[None]:
         """Work on a connection of the application's, in a savepoint of its transaction."""
-        transaction = _Transaction(self, line, self._translated, connection)
+        transaction = Transaction(self, line, self._translated, connection)
         with self._translated("transaction"):
             await line.call(connection, check_commits)
             await line.call(connection, begin_joined)
@@ -151,7 +144,7 @@ class Gate:
             with transaction.ambient():
                 yield
 
-    async def _joined(self) -> "_Transaction | None":
+    async def _joined(self) -> Transaction | None:
         """Return what is open here, but for one whose generator was left a moment ago."""
         transaction = self._found()
         if transaction is not None and transaction.may_be_left:
@@ -159,12 +152,12 @@ class Gate:
             transaction = self._found()
         return transaction
 
-    def _found(self) -> "_Transaction | None":
+    def _found(self) -> Transaction | None:
         """Return the transaction that this task or thread has open here.
 
         A child task inherits the context, but not the transaction: it is not its owner.
         """
-        for transaction in reversed(_open_transactions()):
+        for transaction in reversed(open_transactions()):
             if transaction.gate is self and transaction.owner == current_owner():
                 return transaction
         return None
@@ -208,193 +201,3 @@ def _in_transaction(connection: Connection, work: Work[T], sent: _Sent) -> T:
 
 def _lost_a_race(error: StorageUnavailable) -> bool:
     return error.retryable and isinstance(error.__cause__, DBAPIError)
-
-
-# --- transactions --------------------------------------------------------------------------
-
-
-class _Transaction:
-    """A transaction of one task or thread, on one connection.
-
-    An error of the database dooms it, or the savepoint in which it happened: databases
-    differ in what could still be done, so nothing can.
-    """
-
-    def __init__(
-        self, gate: Gate, line: Line, translated: Translated, connection: Any = None
-    ) -> None:
-        self.gate = gate
-        self.owner = current_owner()
-        self._line = line
-        self._translated = translated
-        self._connection = connection
-        self._failed = False
-        self._depth = 0
-        self._within: object = None
-        self.is_open = True
-        self.may_be_left = is_in_generator()
-
-    @contextmanager
-    def ambient(self) -> Iterator[None]:
-        """Let the calls of the owner find this transaction, until the body is left.
-
-        It may be left in another context than it began in: a generator that was left early is
-        closed by another task. So nothing is reset, and what has ended is passed over.
-        """
-        _transactions.set((*_open_transactions(), self))
-        try:
-            yield
-        finally:
-            self.is_open = False
-            _transactions.set(_open_transactions())
-
-    async def stay_in_this(self) -> None:
-        """Remember the application's transaction: work in a later one would be a surprise."""
-        self._within = await self._line.call(self._connection, Connection.get_transaction)
-
-    async def run(self, model: str, work: Work[T]) -> T:
-        """Run work on the transaction's connection; the first work begins it."""
-        if self._failed:
-            raise TransactionEnded
-        try:
-            with self._translated(model):
-                if self._connection is None:
-                    return await self._first(work)
-                return await self._call(work)
-        except StorageError:
-            self._failed = True
-            raise
-
-    async def _call(self, work: Work[T]) -> T:
-        def checked(connection: Connection) -> T:
-            check_still_in(self._within, connection)
-            return work(connection)
-
-        return await self._line.call(self._connection, checked)
-
-    async def _first(self, work: Work[T]) -> T:
-        """Begin and work; if the connection turns out to be lost, once more on another."""
-
-        def begun(connection: Connection) -> T:
-            prepare_connection(connection)
-            begin(connection)
-            return work(connection)
-
-        await self._open()
-        try:
-            return await self._line.call(self._connection, begun)
-        except DBAPIError as error:
-            if not is_disconnect(error):
-                raise
-        await self._give_back()
-        await self._open()
-        return await self._line.call(self._connection, begun)
-
-    async def _open(self) -> None:
-        def keep(connection: Any) -> None:
-            self._connection = connection
-
-        await self._line.open(keep)
-
-    async def _give_back(self) -> None:
-        connection, self._connection = self._connection, None
-        await self._line.give_back(connection)
-
-    async def commit(self) -> None:
-        """Commit, or roll back and say so if an error was passed over, or a part is open."""
-        if self._failed or self._depth:
-            await self.roll_back()
-            raise TransactionEnded
-        # Nothing begins it again, whoever still holds it.
-        self._failed = True
-        if self._connection is None:
-            return
-        try:
-            with self._translated("transaction"):
-                # A cancellation waits: who asks for the end of a transaction has to learn it.
-                await complete(self._line.call(self._connection, _commit))
-        finally:
-            await complete(self._give_back())
-
-    async def roll_back(self) -> None:
-        """Undo everything; nothing begins it again."""
-        self._failed = True
-        if self._connection is None:
-            return
-        try:
-            await self._line.call(self._connection, undo)
-        finally:
-            await self._give_back()
-
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        """Let a part be undone alone."""
-        self._depth = depth = self._depth + 1
-        name = f"watchword_{depth}"
-        try:
-            await self.run("transaction", _savepoint(name))
-            try:
-                yield
-            except BaseException as error:
-                await self._roll_back_to(name, error)
-                raise
-            if self._failed or self._depth != depth:
-                await self._roll_back_to(name, None)
-                raise TransactionEnded
-            await complete(self.run("transaction", _release(name)))
-        finally:
-            self._depth -= 1
-
-    async def _roll_back_to(self, name: str, error: BaseException | None) -> None:
-        """Undo to the savepoint; what the database undid altogether stays failed.
-
-        Left by another task it is no part of its own any more: what the owner has written since
-        would vanish unseen, so the whole transaction fails.
-        """
-        is_part = self._within is None or self._depth > 1
-        if is_part and self.owner != current_owner():
-            self._failed = True
-            return
-        undone_altogether = self._failed and isinstance(error, StorageUnavailable)
-        if undone_altogether or self._connection is None:
-            return
-        try:
-            await self._call(_back_to(name))
-        except (SQLAlchemyError, StorageError):
-            self._failed = True
-        else:
-            self._failed = False
-
-
-def _commit(connection: Connection) -> None:
-    try:
-        connection.exec_driver_sql("COMMIT")
-    except BaseException:
-        undo(connection)
-        raise
-
-
-def _savepoint(name: str) -> Work[None]:
-    return lambda connection: _say(connection, f"SAVEPOINT {name}")
-
-
-def _release(name: str) -> Work[None]:
-    return lambda connection: _say(connection, f"RELEASE SAVEPOINT {name}")
-
-
-def _back_to(name: str) -> Work[None]:
-    return lambda connection: _say(connection, f"ROLLBACK TO SAVEPOINT {name}")
-
-
-def _say(connection: Connection, statement: str) -> None:
-    connection.exec_driver_sql(statement)
-
-
-_transactions: ContextVar[tuple[_Transaction, ...]] = ContextVar(
-    "watchword_transactions", default=()
-)
-
-
-def _open_transactions() -> tuple[_Transaction, ...]:
-    """Return those of this context that have not ended, whose-ever they are."""
-    return tuple(it for it in _transactions.get() if it.is_open)

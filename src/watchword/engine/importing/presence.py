@@ -10,7 +10,7 @@ from watchword.engine.accounts import CREDENTIAL
 from watchword.engine.importing.newcomer import Newcomer
 from watchword.engine.importing.outcome import LineRefused, Reason, Trace
 from watchword.storage.contract import Record
-from watchword.storage.query import F
+from watchword.storage.query import F, having
 from watchword.storage.store import Store
 
 __all__ = ["Present", "are_traces_there", "find_present", "is_same_instant"]
@@ -70,10 +70,8 @@ async def _find(
     """Return the rows that have one of these values; in pieces that every driver takes."""
     rows: list[Record] = []
     for start in range(0, len(values), _MOST_VALUES):
-        where = getattr(F, field).in_(values[start : start + _MOST_VALUES])
-        for name, value in equal.items():
-            where &= getattr(F, name) == value
-        rows += await store.find_many(model, where)
+        wanted = getattr(F, field).in_(values[start : start + _MOST_VALUES])
+        rows += await store.find_many(model, wanted & having(equal))
     return rows
 
 

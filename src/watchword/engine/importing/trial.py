@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from watchword.engine.importing.newcomer import Newcomer
@@ -19,7 +17,7 @@ from watchword.errors import (
 from watchword.schema import Field, camel_case
 from watchword.storage.contract import Record
 from watchword.storage.ids import id_maker
-from watchword.storage.query import F
+from watchword.storage.query import F, having
 from watchword.storage.store import Store
 
 __all__ = ["REFUSALS", "Trial", "line_refused", "try_out"]
@@ -143,7 +141,6 @@ async def _taken_values(
         return {(row[key[0]],) for row in rows}
     taken = set()
     for them in values:
-        pairs = zip(key, them, strict=True)
-        if await store.count("user", reduce(and_, [getattr(F, name) == it for name, it in pairs])):
+        if await store.count("user", having(dict(zip(key, them, strict=True)))):
             taken.add(them)
     return taken

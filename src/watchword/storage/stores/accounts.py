@@ -14,7 +14,7 @@ from watchword.errors import (
 )
 from watchword.storage.contract import PublicUser_co, Record
 from watchword.storage.entities import TOKENS, Account, PublicUser
-from watchword.storage.query import F, Include, OrderBy, Where
+from watchword.storage.query import F, Include, OrderBy, Where, having
 from watchword.storage.store import Store
 
 __all__ = ["AccountStore", "StoredAccounts"]
@@ -184,9 +184,7 @@ class StoredAccounts(Generic[PublicUser]):
         self, account_id: str, *, expected: Mapping[str, Any] | None = None, **changes: Any
     ) -> Account | None:
         """Change an account by its own id and return it without tokens; None if there is none."""
-        theirs = F.id == account_id
-        for field, value in (expected or {}).items():
-            theirs &= getattr(F, field) == value
+        theirs = (F.id == account_id) & having(expected or {})
         row = await self._store.update("account", theirs, _checked(changes))
         return None if row is None else Account.from_record(row, tokens={})
 

@@ -10,7 +10,7 @@ from watchword.crypto.tokens import new_token
 from watchword.storage.contract import Record
 from watchword.storage.entities import Session
 from watchword.storage.purge import purge_model
-from watchword.storage.query import F, OrderBy, Where
+from watchword.storage.query import F, OrderBy, Where, having
 from watchword.storage.store import Store
 
 __all__ = ["Lifetimes", "SessionStore", "StoredSessions"]
@@ -189,9 +189,7 @@ class StoredSessions:
         self, session_id: str, *, expected: Mapping[str, Any] | None = None, **changes: Any
     ) -> Session | None:
         """Change a session and return it as `find` does; None if there is none."""
-        theirs = F.id == session_id
-        for field, value in (expected or {}).items():
-            theirs &= getattr(F, field) == value
+        theirs = (F.id == session_id) & having(expected or {})
         row = await self._store.update("session", theirs, changes)
         return None if row is None else _with_handle(row)
 

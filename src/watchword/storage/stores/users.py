@@ -7,7 +7,7 @@ from watchword.errors import ConfigurationError, InvalidValue, NoSuchUser
 from watchword.http.emails import canonical_email, is_email
 from watchword.storage.contract import Record
 from watchword.storage.entities import PublicUser
-from watchword.storage.query import F, OrderBy, Where
+from watchword.storage.query import F, OrderBy, Where, having
 from watchword.storage.store import Store
 
 __all__ = ["StoredUsers", "UserStore"]
@@ -149,9 +149,7 @@ class StoredUsers(Generic[PublicUser]):
         """Change a user and return it as it is then; None if there is none."""
         if "email" in changes:
             changes["email"] = _address(changes["email"])
-        theirs = F.id == user_id
-        for field, value in (expected or {}).items():
-            theirs &= getattr(F, field) == value
+        theirs = (F.id == user_id) & having(expected or {})
         return self._found(await self._store.update("user", theirs, changes))
 
     async def delete(self, user_id: str) -> bool:
