@@ -12,6 +12,9 @@ WORKERS ?= 4
 UV ?= uv
 ARGS ?=
 
+# Programs that tests start would each compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := $(VENV)/bin
 NOT_QUICK := postgresql or mysql or redis or browser or slow
 # A venv made where ensurepip is missing has no pip of its own: the interpreter's serves it.
@@ -35,7 +38,7 @@ test: $(VENV)/.installed browser client ## set everything up and run the whole s
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: quick
-quick: $(VENV)/.installed ## run the tests on memory and SQLite only, in less than a minute
+quick: $(VENV)/.installed ## run the tests on memory and SQLite only, in a few minutes
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not ($(NOT_QUICK))" $(ARGS)
 
 .PHONY: check

@@ -49,18 +49,29 @@ SLOW: Final = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whoever asks for a server, and keep the tests of one server in one process.
+    """Mark whoever asks for a server, and keep the tests of one server in two processes.
 
-    The races open up to 64 connections; from several processes at once they would run into
-    the server's limit.
+    The races open dozens of connections; from more processes at once they would run into the
+    server's limit.
     """
     for item in items:
         if getattr(item, "originalname", item.name) in SLOW:
             item.add_marker(pytest.mark.slow)
         for service in SERVICES:
-            if f"{service}_url" in getattr(item, "fixturenames", ()):
+            if _asks_for(item, service):
                 item.add_marker(getattr(pytest.mark, service))
-                item.add_marker(pytest.mark.xdist_group(service))
+                lane = "adapters" if "tests/adapters/" in item.path.as_posix() else "others"
+                item.add_marker(pytest.mark.xdist_group(f"{service}-{lane}"))
+
+
+def _asks_for(item: pytest.Item, service: str) -> bool:
+    """Tell whether a test uses a server: by a fixture, by a parameter's name, or as it says."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return (
+        f"{service}_url" in getattr(item, "fixturenames", ())
+        or any(it in {service, f"{service}_database"} for it in parameters if isinstance(it, str))
+        or item.get_closest_marker(service) is not None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -32,14 +32,7 @@ EVE: Final = {"name": "Eve", "email": "eve@example.org"}
 SIGN_UP: Final = b'{"name": "Ada", "email": "ada@example.org", "password": "difference-engine"}'
 
 
-def on_server(name: str) -> Any:
-    """Name the fixture of a server's database, with the marks of whoever asks for it."""
-    return pytest.param(
-        f"{name}_database", marks=[getattr(pytest.mark, name), pytest.mark.xdist_group(name)]
-    )
-
-
-DATABASES: Final = ["sqlite_database", on_server("postgresql"), on_server("mysql")]
+DATABASES: Final = ["sqlite_database", "postgresql_database", "mysql_database"]
 
 RECEIPTS: Final = Table("receipt", MetaData(), Column("email", String(100), primary_key=True))
 """A table of the application's own."""

@@ -1,4 +1,4 @@
-"""A server that uses its instance and then forks, as gunicorn does with --preload.
+"""Servers that use their instance and then fork, as gunicorn does with --preload.
 
 Prints what each child was told of somebody else, or not told at all; nothing is as it should be.
 """
@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -105,6 +106,7 @@ def fork(work):
         _, status = os.wait()
         if status:
             sys.stdout.write(f"a child ended with {status}\n")
+            sys.stdout.flush()
 
 
 def main_blocking(database):
@@ -124,6 +126,7 @@ def main_blocking(database):
     serve_blocking(auth, "afterwards")
     if len(opened) > 1:
         sys.stdout.write(f"the parent had to connect {len(opened)} times\n")
+        sys.stdout.flush()
 
 
 def main_loop(database):
@@ -142,7 +145,7 @@ def main_loop(database):
     fork(lambda number: asyncio.run(work(number)))
 
 
-def main(kind, address):
+def serve_once(kind, address):
     """Serve by our engine, or by one of the application's own."""
     signal.alarm(60)
     url = make_url(address)
@@ -157,7 +160,22 @@ def main(kind, address):
             main_loop(create_async_engine(url))
 
 
+def main(kinds_and_addresses):
+    """Give each server a process of its own, one after another: imports are dear."""
+    for kind, address in zip(kinds_and_addresses[::2], kinds_and_addresses[1::2], strict=True):
+        if os.fork() == 0:
+            try:
+                serve_once(kind, address)
+                os._exit(0)  # aiomysql's destructors complain of a loop that has ended
+            except BaseException:  # noqa: BLE001 - whatever it is, the caller sees it
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        _, status = os.wait()
+        if status:
+            sys.stdout.write(f"{kind} ended with {status}\n")
+            sys.stdout.flush()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(0)  # aiomysql's destructors complain of a loop that has ended
+    main(sys.argv[1:])

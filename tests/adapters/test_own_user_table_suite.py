@@ -1,6 +1,7 @@
 """The SQL adapter keeps the contract where its users stand in a table of the application's."""
 
-from typing import ClassVar
+import os
+from typing import ClassVar, Final
 
 import pytest
 from sqlalchemy import (
@@ -29,19 +30,28 @@ from watchword.testing.suite.violations import Violations
 INSTANT = DateTime(timezone=True).with_variant(DATETIME(fsp=6), "mysql", "mariadb")
 
 
-class OnTheirTable(Joins, Violations, Values, Stores):
-    """What of the suite is about users and what points at them."""
+# Races take their time; `make soak` runs them at full length.
+ROUNDS: Final = 100 if "WATCHWORD_SOAK" in os.environ else 5
 
-    rounds = 20
+
+class OnTheirTable(Joins, Violations, Values, Stores):
+    """What of the suite is about users and what points at them.
+
+    The adapter and its tables stay from test to test; the rows do not, nor do connections.
+    """
+
+    rounds = ROUNDS
     driver: ClassVar[str]
 
-    @pytest.fixture
-    def database(self) -> str:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def database(cls) -> str:
         """Return the URL of a database, with its blocking driver."""
         raise NotImplementedError
 
-    @pytest.fixture
-    def people(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def people(cls):
         """The application's table."""
         return Table(
             "people",
@@ -55,34 +65,47 @@ class OnTheirTable(Joins, Violations, Values, Stores):
             Column("updated_at", INSTANT, nullable=False),
         )
 
-    @pytest.fixture
-    def adapter(self, database, people):
-        """On tables without rows."""
+    @pytest.fixture(scope="class")
+    @classmethod
+    def other_way(cls, database, people):
+        """An engine that the adapter knows nothing of; it makes the application's table."""
         engine = create_engine(database, poolclass=NullPool)
         people.metadata.create_all(engine)
-        adapter = SQLAlchemyAdapter(
-            make_url(database).set(drivername=self.driver),
+        yield engine
+        engine.dispose()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shared_adapter(cls, database, people):
+        """The adapter of all tests."""
+        return SQLAlchemyAdapter(
+            make_url(database).set(drivername=cls.driver),
             user_model=people,
             fields={"id": "number", "image": "picture"},
         )
-        yield adapter
-        with engine.begin() as connection:
-            for table in reversed(adapter.tables.metadata.sorted_tables):
-                connection.execute(table.delete())
 
-    @pytest.fixture
-    def schema(self, adapter):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def schema(cls, shared_adapter):
         """The suite's, with the application's table in it."""
-        own = adapter.own_tables(hooked=False, makes_ids=False)
+        own = shared_adapter.own_tables(hooked=False, makes_ids=False)
         return suite_schema(own=own)
 
     @pytest.fixture
-    def peek(self, database, adapter):
+    def adapter(self, shared_adapter, other_way):
+        """On tables without rows."""
+        yield shared_adapter
+        with other_way.begin() as connection:
+            for table in reversed(shared_adapter.tables.metadata.sorted_tables):
+                connection.execute(table.delete())
+
+    @pytest.fixture
+    def peek(self, other_way, adapter):
         """Reads by a connection of its own."""
 
         def peek(model):
             it = adapter.tables.require(model)
-            with create_engine(database, poolclass=NullPool).connect() as connection:
+            with other_way.connect() as connection:
                 rows = connection.execute(select(*it.columns)).all()
             return [dict(zip(it.fields, row, strict=True)) for row in rows]
 
@@ -95,10 +118,11 @@ class TestSQLite(OnTheirTable):
     driver = "sqlite+aiosqlite"
     needs_loop = True
 
-    @pytest.fixture
-    def database(self, sqlite_database):
-        """The database of this test."""
-        return sqlite_database
+    @pytest.fixture(scope="class")
+    @classmethod
+    def database(cls, tmp_path_factory):
+        """The database of this class."""
+        return f"sqlite:///{tmp_path_factory.mktemp('people')}/auth.db"
 
 
 class TestPostgreSQL(OnTheirTable):
@@ -106,8 +130,9 @@ class TestPostgreSQL(OnTheirTable):
 
     driver = "postgresql+psycopg"
 
-    @pytest.fixture
-    def database(self, postgresql_database):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def database(cls, postgresql_database):
         """The database of this module."""
         return postgresql_database
 
@@ -124,7 +149,8 @@ class TestMariaDB(OnTheirTable):
 
     driver = "mysql+pymysql"
 
-    @pytest.fixture
-    def database(self, mysql_database):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def database(cls, mysql_database):
         """The database of this module."""
         return mysql_database

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, ClassVar, Final
 
 import pytest
@@ -13,17 +14,29 @@ from watchword.adapters.sqlalchemy.tables import Tables
 from watchword.testing import AdapterSuite
 
 # Races take their time, and the whole suite has to fit into a coffee break.
-FEWER_ROUNDS: Final = 100 if "WATCHWORD_SOAK" in os.environ else 20
+IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
+pytestmark = [pytest.mark.slow] if IS_SOAK else []
+FEWER_ROUNDS: Final = 100 if IS_SOAK else 10
+FEWER_HISTORIES: Final = 100 if IS_SOAK else 5
+
+
+@cache
+def make_once(database: str, tables: Tables) -> None:
+    """Make the tables in a database, unless that was done before."""
+    engine = create_engine(database, poolclass=NullPool)
+    tables.metadata.create_all(engine)
+    engine.dispose()
 
 
 class SQLSuite(AdapterSuite):
     """What the suites of all databases and drivers share.
 
     The tables stay from test to test; the rows do not. Races have fewer rounds than the suite's
-    hundred; `make soak` gives all drivers hundred.
+    hundred, and histories are fewer; `make soak` gives all drivers hundred.
     """
 
     rounds = FEWER_ROUNDS
+    examples = FEWER_HISTORIES
     has_pool = True
     driver: ClassVar[str]
 
@@ -37,8 +50,9 @@ class SQLSuite(AdapterSuite):
         """The database by the driver of this class."""
         return make_url(database).set(drivername=self.driver)
 
-    @pytest.fixture
-    def tables(self, schema):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def tables(cls, schema):
         """The tables that the suite's models have."""
         return Tables(schema)
 
@@ -46,7 +60,7 @@ class SQLSuite(AdapterSuite):
     def other_way(self, database, tables) -> Iterator[Engine]:
         """An engine that the adapter knows nothing of; it empties what is left."""
         engine = create_engine(database, poolclass=NullPool)
-        tables.metadata.create_all(engine)
+        make_once(database, tables)
         with engine.begin() as connection:
             for table in reversed(tables.metadata.sorted_tables):
                 connection.execute(table.delete())
@@ -139,9 +153,10 @@ class OnMariaDB(OnServer):
 
 
 class TestSQLite(OnSQLite):
-    """With and without an event loop."""
+    """Without an event loop; in threads under one, as `TestPsycopg` is, in the soak."""
 
     driver = "sqlite"
+    never_loop = not IS_SOAK
 
 
 class TestAiosqlite(OnSQLite):
@@ -152,7 +167,7 @@ class TestAiosqlite(OnSQLite):
 
 
 class TestPsycopg(OnPostgreSQL):
-    """PostgreSQL with and without an event loop."""
+    """PostgreSQL without an event loop, and in threads under one."""
 
     driver = "postgresql+psycopg"
 
@@ -172,9 +187,10 @@ class TestAsyncpg(OnPostgreSQL):
 
 
 class TestPyMySQL(OnMariaDB):
-    """MariaDB with and without an event loop."""
+    """MariaDB without an event loop; in threads under one, as `TestPsycopg` is, in the soak."""
 
     driver = "mysql+pymysql"
+    never_loop = not IS_SOAK
 
 
 class TestAiomysql(OnMariaDB):
@@ -190,3 +206,4 @@ class TestSQLiteMakesIds(OnSQLite):
     driver = "sqlite"
     ids = "bigint"
     rounds = 3
+    never_loop = not IS_SOAK

@@ -23,34 +23,35 @@ def _run(*command: str) -> str:
     return run.stdout
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def database(request) -> str:
-    """Each kind of database, by its blocking driver."""
-    return str(request.getfixturevalue(f"{request.param}_database"))
+ASYNC_DRIVERS: Final = {
+    "sqlite": [],
+    "postgresql": ["postgresql+asyncpg", "postgresql+psycopg_async"],
+    "mysql": ["mysql+aiomysql"],
+}
 
 
 class TestPreforkingServer:
     """An instance may be used before a server forks."""
 
-    @pytest.mark.parametrize("kind", ["blocking", "own-blocking"])
-    def test_everybody_gets_their_own_answers(self, kind, database):
-        """Children share no connection, and what they close is not the parent's."""
-        assert _run(str(SERVER), kind, database) == ""
+    @pytest.mark.parametrize("server", ASYNC_DRIVERS)
+    def test_everybody_gets_their_own_answers(self, request, server):
+        """Children share no connection, and what they close is not the parent's.
 
-    @pytest.mark.parametrize("kind", ["loop", "own-loop"])
-    @pytest.mark.parametrize(
-        ("server", "driver"),
-        [
-            ("postgresql", "postgresql+asyncpg"),
-            ("postgresql", "postgresql+psycopg_async"),
-            ("mysql", "mysql+aiomysql"),
-        ],
-    )
-    def test_everybody_gets_their_own_answers_on_a_loop(self, request, kind, server, driver):
-        """The same where each child begins an event loop."""
-        url = make_url(request.getfixturevalue(f"{server}_database")).set(drivername=driver)
+        By our engine and by one of the application's; without an event loop, and where each
+        child begins one.
+        """
+        url = make_url(request.getfixturevalue(f"{server}_database"))
+        on_loops = [url.set(drivername=it) for it in ASYNC_DRIVERS[server]]
+        cases = [
+            *((kind, url) for kind in ("blocking", "own-blocking")),
+            *((kind, it) for kind in ("loop", "own-loop") for it in on_loops),
+        ]
 
-        assert _run(str(SERVER), kind, url.render_as_string(hide_password=False)) == ""
+        arguments = [
+            text for kind, it in cases for text in (kind, it.render_as_string(hide_password=False))
+        ]
+
+        assert _run(str(SERVER), *arguments) == ""
 
 
 PROGRAM: Final = """

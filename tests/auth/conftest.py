@@ -19,11 +19,7 @@ from watchword import (
 from watchword.adapters.memory import MemoryAdapter
 from watchword.plugins.username import Username
 
-SERVERS: Final = [
-    pytest.param(f"{name}_database", marks=[getattr(pytest.mark, name), group(name)], id=name)
-    for group in [pytest.mark.xdist_group]
-    for name in ("postgresql", "mysql")
-]
+SERVERS: Final = [pytest.param(f"{name}_database", id=name) for name in ("postgresql", "mysql")]
 SQL: Final = [pytest.param("sqlite_database", id="sqlite"), *SERVERS]
 EVERYWHERE: Final = [pytest.param(None, id="memory"), *SQL]
 ASYNC_DRIVERS: Final = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, String, create_engine, func, insert, select
+from sqlalchemy import Connection, NullPool, String, create_engine, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -97,10 +97,10 @@ def new_shop(sql_database, url_of, app_auth, watchword_mode, run):
     made = []
 
     async def new_shop(kind: str, *, pool: dict[str, int], **settings: Any) -> Shop:
-        blocking = create_engine(sql_database)
-        Base.metadata.drop_all(blocking)
+        blocking = create_engine(sql_database, poolclass=NullPool)
         Base.metadata.create_all(blocking)
-        blocking.dispose()
+        with blocking.begin() as connection:
+            connection.execute(delete(Order))
         engine = (create_engine if is_driven else create_async_engine)(
             url_of(sql_database), **pool
         )

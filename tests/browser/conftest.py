@@ -9,10 +9,9 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
 
-# Tests are no package, so the fixture that starts servers is taken from its file.
-start_server = runpy.run_path(str(Path(__file__).parents[1] / "cli" / "conftest.py"))[
-    "start_server"
-]
+# Tests are no package, so the fixtures that start servers are taken from their file.
+OF_COMMANDS: Final = runpy.run_path(str(Path(__file__).parents[1] / "cli" / "conftest.py"))
+start_command, start_server = OF_COMMANDS["start_command"], OF_COMMANDS["start_server"]
 
 FLAGS: Final = (
     "--no-sandbox",
@@ -42,7 +41,11 @@ def is_expected(message: ConsoleMessage) -> bool:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser of this machine; without one the tests fail, for nobody looked at the pages."""
+    """The browser of this machine; without one the tests fail, for nobody looked at the pages.
+
+    It is started once for a module, and each test opens windows without memory in it. Not once
+    for all: while it runs, no test of this process could have an event loop of its own.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.fail(

@@ -1,15 +1,21 @@
 """An application in a folder, a terminal to run commands in, and the demo with a visitor."""
 
+import json
 import os
 import re
+import select
+import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import unescape
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final
 from urllib.parse import urlencode
 
 import pytest
@@ -19,9 +25,9 @@ from watchword.cli.demo_app import DemoSite
 from watchword.cli.demo_outbox import Outbox
 from watchword.http.messages import Request
 
-COMMAND: Final = (sys.executable, "-m", "watchword")
+WARM_START: Final = (sys.executable, str(Path(__file__).with_name("warm_start.py")))
 ORIGIN: Final = "http://localhost:8000"
-# A start takes about a second; a machine under load gets this many.
+# A start takes a part of a second; a machine under load gets this many.
 PATIENCE: Final = 60
 
 
@@ -60,39 +66,110 @@ def write(here, monkeypatch) -> Iterator[Callable[[str], None]]:
             del sys.modules[name]
 
 
-@pytest.fixture
-def in_terminal() -> Callable[..., tuple[str, int]]:
-    """Run a command in a terminal."""
-    return run_in_terminal
+# --- commands in processes of their own ------------------------------------------------
 
 
-def run_in_terminal(*command: str, answer: str = "", **environment: str) -> tuple[str, int]:
-    """Return all that is shown there, and the exit code.
+@dataclass
+class Command:
+    """A `watchword` that runs in a process of its own."""
 
-    Args:
-        command: The program and its arguments.
-        answer: The line that is typed.
-        environment: What is set beside what is set here.
-    """
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, "TERM": "xterm", **environment},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+    pid: int
+    told: IO[str]
+    exit_code: int | None = None
+
+    def wait(self) -> int:
+        """Return the exit code, which is negative after a signal that killed it."""
+        if self.exit_code is None:
+            assert self._has_ended(PATIENCE), "the command does not end"
+            self.exit_code = int(self.told.readline())
+            self.told.close()
+        return self.exit_code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it runs still."""
+        if self.exit_code is None and not self._has_ended(0):
+            os.kill(self.pid, number)
+
+    def _has_ended(self, within: float) -> bool:
+        return bool(select.select([self.told], [], [], within)[0])
+
+
+@pytest.fixture(scope="session")
+def start_command() -> Iterator[Callable[..., Command]]:
+    """Start `watchword` with arguments and streams, in a fork of one process that is ready."""
+    ours, theirs = socket.socketpair()
+    ready = subprocess.Popen(
+        [*WARM_START, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environment()
     )
-    os.close(theirs)
-    if answer:
-        os.write(ours, f"{answer}\n".encode())
-    shown = b""
-    try:
-        while piece := os.read(ours, 10_000):
-            shown += piece
-    except OSError:  # what Linux says when the other side is closed
-        pass
-    os.close(ours)
-    return shown.decode(), process.wait(PATIENCE)
+    theirs.close()
+    yield partial(_start, ours)
+    ours.close()
+    assert ready.wait(PATIENCE) == 0
+
+
+def _start(
+    ready: socket.socket,
+    arguments: Sequence[str],
+    streams: tuple[int, int, int],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Command:
+    request = {
+        "arguments": arguments,
+        "folder": str(folder or Path.cwd()),
+        "environment": dict(environment),
+    }
+    told, telling = os.pipe()
+    socket.send_fds(ready, [f"{json.dumps(request)}\n".encode()], [*streams, telling])
+    os.close(telling)
+    lines = os.fdopen(told, encoding="utf-8")
+    return Command(int(lines.readline()), lines)
+
+
+@pytest.fixture
+def run_command(start_command) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command to its end, and return what it wrote."""
+
+    def run_command(
+        *arguments: str, stdin: int | None = None, stdout: int | None = None, **more
+    ) -> subprocess.CompletedProcess[str]:
+        with (
+            Path(os.devnull).open() as nothing,
+            TemporaryFile("w+", encoding="utf-8", newline="") as written,
+            TemporaryFile("w+", encoding="utf-8", newline="") as errors,
+        ):
+            given = nothing.fileno() if stdin is None else stdin
+            taken = written.fileno() if stdout is None else stdout
+            ended = start_command(arguments, (given, taken, errors.fileno()), **more).wait()
+            written.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(arguments, ended, written.read(), errors.read())
+
+    return run_command
+
+
+@pytest.fixture
+def in_terminal(start_command) -> Callable[..., tuple[str, int]]:
+    """Run a command in a terminal, and return all that is shown there, and the exit code."""
+
+    def in_terminal(*arguments: str, answer: str = "", **more: str) -> tuple[str, int]:
+        ours, theirs = os.openpty()
+        given = {**os.environ, "TERM": "xterm", **more}
+        command = start_command(arguments, (theirs, theirs, theirs), environment=given)
+        os.close(theirs)
+        if answer:
+            os.write(ours, f"{answer}\n".encode())
+        shown = b""
+        try:
+            while piece := os.read(ours, 10_000):
+                shown += piece
+        except OSError:  # what Linux says when the other side is closed
+            pass
+        os.close(ours)
+        return shown.decode(), command.wait()
+
+    return in_terminal
 
 
 # --- a server of its own ---------------------------------------------------------------
@@ -102,9 +179,10 @@ def run_in_terminal(*command: str, answer: str = "", **environment: str) -> tupl
 class DevServer:
     """A running `watchword dev`."""
 
-    process: subprocess.Popen[str]
-    output: str
+    command: Command
+    stdout: IO[str]
     errors: Path
+    output: str = ""
 
     @property
     def url(self) -> str:
@@ -118,47 +196,47 @@ class DevServer:
 
     def end(self, signal: int) -> int:
         """Send a signal and return the exit code."""
-        self.process.send_signal(signal)
-        self.output += self.process.stdout.read()
-        return self.process.wait(PATIENCE)
+        self.command.send_signal(signal)
+        self.output += self.stdout.read()
+        return self.command.wait()
 
 
 @pytest.fixture
-def start_server(tmp_path) -> Iterator[Callable[..., DevServer]]:
+def start_server(tmp_path, start_command) -> Iterator[Callable[..., DevServer]]:
     """Start servers that are killed at the test's end; each on a free port, if none is given."""
     started: list[DevServer] = []
 
     def start(*options: str) -> DevServer:
         errors = tmp_path / f"errors-{len(started)}.txt"
-        with errors.open("w", encoding="utf-8") as stderr:
-            process = subprocess.Popen(
-                [*COMMAND, "dev", *(options or ("--port", "0"))],
-                cwd=tmp_path,
-                env=environment(),
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
+        read, written = os.pipe()
+        with Path(os.devnull).open() as nothing, errors.open("w", encoding="utf-8") as stderr:
+            command = start_command(
+                ("dev", *(options or ("--port", "0"))),
+                (nothing.fileno(), written, stderr.fileno()),
+                folder=tmp_path,
+                environment=environment(),
             )
-        server = DevServer(process, "", errors)
+        os.close(written)
+        server = DevServer(command, os.fdopen(read, encoding="utf-8"), errors)
         started.append(server)
-        server.output = first_lines(process)
+        server.output = first_lines(server)
         if "Ctrl-C" not in server.output:
             pytest.fail(f"watchword dev did not start: {errors.read_text('utf-8')}")
         return server
 
     yield start
     for server in started:
-        server.process.kill()
-        server.process.wait()
-        server.process.stdout.close()
+        server.command.send_signal(signal.SIGKILL)
+        server.command.wait()
+        server.stdout.close()
 
 
-def first_lines(process: subprocess.Popen[str]) -> str:
+def first_lines(server: DevServer) -> str:
     """Read what a server says when it starts, or all it says if it ends."""
-    late = threading.Timer(PATIENCE, process.kill)
+    late = threading.Timer(PATIENCE, server.command.send_signal, [signal.SIGKILL])
     late.start()
     lines = []
-    for line in process.stdout:
+    for line in server.stdout:
         lines.append(line)
         if "Ctrl-C" in line:
             break

@@ -6,6 +6,7 @@ Kills at every STEP-th point until an import comes through: before and after eac
 commit, and before each file is opened or renamed. Prints a line of JSON for each point.
 """
 
+import gc
 import json
 import os
 import signal
@@ -52,6 +53,7 @@ def main() -> None:
     auth = load_app("killed:auth")
     auth.create_tables()
     auth.close()
+    gc.freeze()  # or each child would copy what is imported, to look for what is of no use
     point, was_killed = 1, True
     while was_killed:
         empty(url)

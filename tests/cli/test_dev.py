@@ -6,10 +6,12 @@ import signal
 import socket
 import sqlite3
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from html import unescape
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -195,6 +197,22 @@ class TestARunningServer:
         assert "ada@example.org" in dump
         assert ADA["password"] not in dump
         assert token not in dump
+
+
+@pytest.mark.slow
+def test_it_starts_where_nothing_is_imported(here):
+    """Not a fork of a process that is ready, as the others are."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "watchword", "dev", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        greeting = "".join(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
+        process.send_signal(signal.SIGINT)
+        last = process.stdout.read()
+
+    assert "Watchword runs at http://127.0.0.1:" in greeting
+    assert (process.returncode, last) == (0, "\nStopped.\n")
 
 
 def free_port() -> int:

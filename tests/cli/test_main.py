@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import pytest
 from click.testing import CliRunner
@@ -91,3 +92,27 @@ def test_there_are_two_ways_to_start_it(command):
 
     assert ended.returncode == 0
     assert "dev" in ended.stdout
+
+
+SHOP: Final = """\
+from watchword import BlockingWatchword
+
+auth = BlockingWatchword("sqlite:///shop.db")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["migrate", "schema"])
+def test_a_command_imports_what_it_needs(write, command):
+    """In an interpreter of its own, where no other command was before it."""
+    write(SHOP)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "watchword", command, "--app", "shop.auth:auth"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "watchword_users" in ended.stdout

@@ -3,8 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -23,39 +21,38 @@ def shop(tmp_path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, command: str) -> str:
-    """Run one of the guide's commands with the settings that it names, and no others."""
+@pytest.fixture
+def printed(shop, run_command):
+    """Run every command of a block but the shell's own, and return it as it comes out.
+
+    The commands have the settings that the guide names, and no others.
+    """
     environment = {it: value for it, value in os.environ.items() if "WATCHWORD" not in it}
     environment["WATCHWORD_SECRET"] = "correct-horse-battery-staple-0123456789"
-    words = shlex.split(command)[1:]
-    done = subprocess.run(
-        [sys.executable, "-m", "watchword", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
+    def run(command: str) -> str:
+        words = shlex.split(command)[1:]
+        done = run_command(*words, folder=shop, environment=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
-def printed(folder: Path, block: str) -> str:
-    """Run every command of a block but the shell's own, and return it as it comes out."""
-    commands = [it for it in block.splitlines() if it.startswith("$ ")]
-    outputs = [
-        "" if it.startswith("$ export ") else run(folder, it.removeprefix("$ ")) for it in commands
-    ]
-    return "".join(f"{it}\n{output}" for it, output in zip(commands, outputs, strict=True))
+    def printed(block: str) -> str:
+        commands = [it for it in block.splitlines() if it.startswith("$ ")]
+        outputs = [
+            "" if it.startswith("$ export ") else run(it.removeprefix("$ ")) for it in commands
+        ]
+        return "".join(f"{it}\n{output}" for it, output in zip(commands, outputs, strict=True))
+
+    return printed
 
 
 @pytest.mark.slow
-def test_the_first_runs(shop):
+def test_the_first_runs(shop, printed):
     """Four tables are version 1, the field that was added later is version 2."""
     (shop / "shop" / "auth.py").write_text(FIRST_SHOP, encoding="utf-8")
-    first = printed(shop, FIRST_RUN)
+    first = printed(FIRST_RUN)
     (shop / "shop" / "auth.py").write_text(SECOND_SHOP, encoding="utf-8")
-    second = printed(shop, SECOND_RUN)
+    second = printed(SECOND_RUN)
 
     assert first == FIRST_RUN
     assert second == SECOND_RUN

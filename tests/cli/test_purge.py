@@ -27,7 +27,7 @@ BLOCKS: Final = re.findall(r"```console\n(.*?)```", GUIDE, re.DOTALL)
 SNIPPETS: Final = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 DRY, DONE, SMALL, HELP = BLOCKS
 
-COMMAND: Final = (sys.executable, "-m", "watchword", "purge", "--app", "shop.auth:auth")
+COMMAND: Final = ("purge", "--app", "shop.auth:auth")
 BLOCKING: Final = """\
 from watchword import BlockingWatchword
 
@@ -319,15 +319,13 @@ HOOKS = [DatabaseHook(model="session", operation="delete", before=stop)]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_ctrl_c_ends_it_with_a_sentence(write, add_rows, kind):
+def test_ctrl_c_ends_it_with_a_sentence(write, add_rows, run_command, kind):
     """Whole batches are gone and stay gone, the next run takes the rest: exit code 1."""
     code = re.sub(r"(= \w*Watchword\([^,)]*)", r"\1, database_hooks=HOOKS", KINDS[kind])
     write(STOPPED_BY_ITSELF + code)
     add_rows(sessions=100)
 
-    ended = subprocess.run(
-        [*COMMAND, "--batch-size", "10"], check=False, capture_output=True, text=True
-    )
+    ended = run_command(*COMMAND, "--batch-size", "10")
 
     assert ended.returncode == 1
     assert ended.stdout == ""
@@ -385,11 +383,11 @@ class TestATerminal:
 
 
 @pytest.mark.slow
-def test_a_file_gets_no_bar(shop, add_rows):
+def test_a_file_gets_no_bar(shop, add_rows, run_command):
     """Not even in its errors."""
     add_rows(sessions=50)
 
-    ended = subprocess.run(COMMAND, check=False, capture_output=True, text=True)
+    ended = run_command(*COMMAND)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("  - 50 sessions\n")

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -414,7 +413,7 @@ class TestMistakes:
 @pytest.fixture
 def on_a_terminal(in_terminal):
     """Run the command in a terminal of some width, and return all that is written there."""
-    command = (sys.executable, "-m", "watchword", "schema", *APP)
+    command = ("schema", *APP)
 
     def on_a_terminal(columns: int, **environment: str) -> str:
         shown, exit_code = in_terminal(*command, COLUMNS=str(columns), **environment)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -42,9 +43,23 @@ def shop(write, request) -> None:
     write(request.param)
 
 
+@pytest.fixture(scope="module")
+def first_shop(tmp_path_factory) -> Path:
+    """The place of a database that is made once, and copied."""
+    return tmp_path_factory.mktemp("users") / "shop.db"
+
+
 @pytest.fixture
-def people(here):
+def people(here, first_shop):
     """The shop's tables: Ada with all that the guide gives her, and Bob."""
+    if not first_shop.exists():
+        make_people()
+        shutil.copy("shop.db", first_shop)
+    shutil.copy(first_shop, "shop.db")
+
+
+def make_people() -> None:
+    """Make the tables, and fill them."""
     scope: dict[str, object] = {}
     exec(KINDS["blocking"], scope)
     auth = scope["auth"]
@@ -173,7 +188,7 @@ class TestExport:
         assert '"userAgent": "é\x9b\u202e\x7f"' in piped.stdout
 
     @pytest.mark.slow
-    def test_a_full_disk(self, shop, people):
+    def test_a_full_disk(self, shop, people, into):
         """Something to do: exit code 1, and no traceback."""
         ended = into("/dev/full", "export", ADA, *APP)
 
@@ -230,14 +245,14 @@ class TestErase:
         assert rows() == ALL
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(("answer", "exit_code", "left"), [("n", 1, ALL), ("y", 0, LEFT)])
-    def test_on_a_terminal_it_asks(self, shop, people, on_a_terminal, answer, exit_code, left):
+    @pytest.mark.parametrize(("answer", "end"), [("n", (1, ALL)), ("y", (0, LEFT))])
+    def test_on_a_terminal_it_asks(self, shop, people, on_a_terminal, answer, end):
         """Only a yes erases."""
         shown, code = on_a_terminal("erase", ADA, *APP, answer=answer)
 
         assert "Erase all of this? [y/N]" in shown
         assert ("Nothing was changed." in shown) == (answer == "n")
-        assert (code, rows()) == (exit_code, left)
+        assert (code, rows()) == end
 
     def test_twice(self, shop, people):
         """The second time there is nobody: exit code 1."""
@@ -288,7 +303,7 @@ class TestErase:
         assert rows() == ALL
 
     @pytest.mark.slow
-    def test_a_full_disk_after_it_erased(self, shop, people):
+    def test_a_full_disk_after_it_erased(self, shop, people, into):
         """It is done, and said where errors go."""
         ended = into("/dev/full", "erase", ADA, *APP, "--yes")
 
@@ -299,7 +314,7 @@ class TestErase:
         assert rows() == LEFT
 
     @pytest.mark.slow
-    def test_a_full_disk_before_it_erases(self, shop, people):
+    def test_a_full_disk_before_it_erases(self, shop, people, into):
         """Nothing goes: exit code 1."""
         ended = into("/dev/full", "erase", ADA, *APP)
 
@@ -308,7 +323,7 @@ class TestErase:
         assert rows() == ALL
 
     @pytest.mark.slow
-    def test_nobody_reads_what_was_erased(self, shop, people):
+    def test_nobody_reads_what_was_erased(self, shop, people, into):
         """It is done, and that is no failure."""
         theirs, ours = os.pipe()
         os.close(theirs)
@@ -331,17 +346,21 @@ class TestErase:
         assert "\x1b" not in result.output
 
 
-def into(output: str | int, *options: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def into(run_command):
     """Run the command in a process of its own, with another place for what it prints."""
-    command = [sys.executable, "-m", "watchword", "users", *options]
-    with open(output, "w", closefd=isinstance(output, str)) as file:
-        return subprocess.run(command, check=False, stdout=file, stderr=subprocess.PIPE, text=True)
+
+    def into(output: str | int, *options: str) -> subprocess.CompletedProcess[str]:
+        with open(output, "w", closefd=isinstance(output, str)) as file:
+            return run_command("users", *options, stdout=file.fileno())
+
+    return into
 
 
 @pytest.fixture
 def on_a_terminal(in_terminal):
     """Run the command in a terminal, and return all that is shown there with the exit code."""
-    return partial(in_terminal, sys.executable, "-m", "watchword", "users")
+    return partial(in_terminal, "users")
 
 
 @pytest.mark.parametrize("command", ["export", "erase"])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -45,15 +46,22 @@ CHECKPOINT: Final = Path("users.jsonl.import-checkpoint")
 def shop(write, request) -> None:
     """The shop of the guide with its tables, and an instance of either kind."""
     write(request.param)
-    make_tables()
+    Path("shop.db").write_bytes(first_tables())
 
 
 def make_tables() -> None:
-    """Make the tables of a database without rows."""
+    """Make the tables of a database without rows, in place of another."""
     Path("shop.db").unlink(missing_ok=True)
     auth = BlockingWatchword("sqlite:///shop.db", email_password=EmailPassword())
     auth.create_tables()
     auth.close()
+
+
+@cache
+def first_tables() -> bytes:
+    """Return the file of a database without rows, which is made once for all the tests."""
+    make_tables()
+    return Path("shop.db").read_bytes()
 
 
 def people(first: int, last: int) -> str:
@@ -163,17 +171,14 @@ class TestAFile:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "packed"])
-    def test_the_standard_input(self, shop, pack):
+    def test_the_standard_input(self, shop, run_command, pack):
         """It has no checkpoint; who is there is recognised."""
         lines = pack(people(1, 3).encode())
 
-        first, second = (
-            subprocess.run([*PROGRAM, "-"], check=False, capture_output=True, input=lines)
-            for _ in range(2)
-        )
+        first, second = (with_input(run_command, lines) for _ in range(2))
 
         assert (first.returncode, second.returncode) == (0, 0)
-        assert b"3 users already there" in second.stdout
+        assert "3 users already there" in second.stdout
         assert (len(names()), list(Path().glob("*checkpoint*"))) == (3, [])
 
     def test_an_empty_one(self, shop):
@@ -245,19 +250,14 @@ class TestAFile:
         assert Path(os.devnull).stat().st_mode == before
 
     @pytest.mark.slow
-    def test_the_standard_input_is_no_report(self, shop):
+    def test_the_standard_input_is_no_report(self, shop, run_command):
         """The shell has opened the file of the users: exit code 2, and it stays as it is."""
         users_file(people(1, 2))
         with Path("users.jsonl").open("rb") as file:
-            ended = subprocess.run(
-                [*PROGRAM, "-", "--report", "users.jsonl"],
-                check=False,
-                capture_output=True,
-                stdin=file,
-            )
+            ended = run_command(*COMMAND, "-", "--report", "users.jsonl", stdin=file.fileno())
 
         assert ended.returncode == 2
-        assert b"it is the file of the users" in ended.stderr
+        assert "it is the file of the users" in ended.stderr
         assert Path("users.jsonl").read_text(encoding="utf-8") == people(1, 2)
 
     def test_a_link_beside_the_file_leads_nowhere(self, shop):
@@ -293,22 +293,35 @@ def stop(row):
 
 HOOKS = [DatabaseHook(model="user", operation="create", before=stop)]
 """
-PROGRAM: Final = (sys.executable, "-m", "watchword", "users", "import", *APP)
+COMMAND: Final = ("users", "import", *APP)
+
+
+def with_input(run_command, content: bytes) -> subprocess.CompletedProcess[str]:
+    """Import what comes through a pipe."""
+    theirs, ours = os.pipe()
+    with os.fdopen(ours, "wb") as pipe:
+        pipe.write(content)
+    with os.fdopen(theirs, "rb") as pipe:
+        return run_command(*COMMAND, "-", stdin=pipe.fileno())
 
 
 REPORTED: Final = ("--report", "refused.jsonl")
 
 
-def stop_halfway(
-    write, kind: str, how: str, *, report: Sequence[str] = REPORTED
-) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def stop_halfway(write, run_command):
     """Import 40 people of whom the 25th ends the program; the 5th and the 33rd are refused."""
-    code = re.sub(r"(= \w*Watchword\([^,)]*)", r"\1, database_hooks=HOOKS", KINDS[kind])
-    write(STOPPED.replace("{signal}", how) + code)
-    make_tables()
-    users_file(f"{people(1, 4)}{{}}\n{people(6, 32)}{{}}\n{people(34, 40)}")
-    options = ("users.jsonl", "--batch-size", "10", *report)
-    return subprocess.run([*PROGRAM, *options], check=False, capture_output=True, text=True)
+
+    def stop_halfway(
+        kind: str, how: str, *, report: Sequence[str] = REPORTED
+    ) -> subprocess.CompletedProcess[str]:
+        code = re.sub(r"(= \w*Watchword\([^,)]*)", r"\1, database_hooks=HOOKS", KINDS[kind])
+        write(STOPPED.replace("{signal}", how) + code)
+        Path("shop.db").write_bytes(first_tables())
+        users_file(f"{people(1, 4)}{{}}\n{people(6, 32)}{{}}\n{people(34, 40)}")
+        return run_command(*COMMAND, "users.jsonl", "--batch-size", "10", *report)
+
+    return stop_halfway
 
 
 def copy_people(path: str, which: str) -> None:
@@ -331,9 +344,9 @@ class TestGoingOn:
 
     OPTIONS = ("users.jsonl", *APP, "--batch-size", "10", "--report", "refused.jsonl")
 
-    def test_ctrl_c_ends_it_with_a_sentence(self, write, kind):
+    def test_ctrl_c_ends_it_with_a_sentence(self, stop_halfway, kind):
         """Whole batches stay: exit code 1."""
-        ended = stop_halfway(write, kind, "SIGINT")
+        ended = stop_halfway(kind, "SIGINT")
 
         assert (ended.returncode, ended.stdout) == (1, "")
         assert ended.stderr == (
@@ -345,9 +358,9 @@ class TestGoingOn:
         assert stat.S_IMODE(CHECKPOINT.stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
-    def test_the_rest_goes_in(self, write, kind, how):
+    def test_the_rest_goes_in(self, stop_halfway, kind, how):
         """Counts and report are those of the whole file."""
-        stop_halfway(write, kind, how)
+        stop_halfway(kind, how)
 
         result = run(*self.OPTIONS)
 
@@ -364,9 +377,9 @@ class TestGoingOn:
         assert list(Path().glob("*checkpoint*")) == []
 
     @pytest.mark.parametrize("change", ["file", "database", "checkpoint"])
-    def test_what_is_no_longer_the_same_is_begun_anew(self, write, kind, change):
+    def test_what_is_no_longer_the_same_is_begun_anew(self, stop_halfway, kind, change):
         """A line of it would be left out otherwise."""
-        stop_halfway(write, kind, "SIGKILL")
+        stop_halfway(kind, "SIGKILL")
         if change == "file":
             users_file(people(101, 140))
         elif change == "database":
@@ -380,9 +393,9 @@ class TestGoingOn:
         assert len(names()) == {"file": 19 + 40, "database": 38, "checkpoint": 38}[change]
 
     @pytest.mark.parametrize("copies", ["the last", "all"])
-    def test_the_same_people_in_another_database(self, write, kind, copies):
+    def test_the_same_people_in_another_database(self, stop_halfway, kind, copies):
         """A copy for trials has them too: whoever is not in this one goes in."""
-        stop_halfway(write, kind, "SIGKILL")
+        stop_halfway(kind, "SIGKILL")
         with closing(sqlite3.connect("shop.db")) as database:
             database.execute("VACUUM INTO 'staging.db'")
         Path("old.db").hardlink_to("shop.db")  # so that the next file gets another inode
@@ -395,9 +408,9 @@ class TestGoingOn:
         assert "Going on" not in result.stdout
         assert len(names()) == 38
 
-    def test_somebody_of_an_earlier_batch_is_gone(self, write, kind):
+    def test_somebody_of_an_earlier_batch_is_gone(self, stop_halfway, kind):
         """The rows of a backup: it is the same file, but not what was written."""
-        stop_halfway(write, kind, "SIGKILL")
+        stop_halfway(kind, "SIGKILL")
         with closing(sqlite3.connect("shop.db")) as database, database:
             database.execute("DELETE FROM watchword_accounts")
             database.execute("DELETE FROM watchword_users WHERE name <> 'P20'")
@@ -416,9 +429,9 @@ class TestGoingOn:
             (REPORTED, REPORTED, None),
         ],
     )
-    def test_reasons_of_an_earlier_run(self, write, kind, first, again, words):
+    def test_reasons_of_an_earlier_run(self, stop_halfway, kind, first, again, words):
         """What is not in the report, nor shown, is not claimed to be."""
-        stop_halfway(write, kind, "SIGKILL", report=first)
+        stop_halfway(kind, "SIGKILL", report=first)
 
         result = run("users.jsonl", *APP, "--batch-size", "10", *again)
 
@@ -429,9 +442,9 @@ class TestGoingOn:
         assert words is None or words in said
         assert words is not None or "earlier run" not in said
 
-    def test_lines_that_were_added_behind_go_in(self, write, kind):
+    def test_lines_that_were_added_behind_go_in(self, stop_halfway, kind):
         """What was read is the same still."""
-        stop_halfway(write, kind, "SIGKILL")
+        stop_halfway(kind, "SIGKILL")
         with Path("users.jsonl").open("a", encoding="utf-8") as file:
             file.write(people(41, 50))
 
@@ -555,7 +568,7 @@ class TestMistakes:
 @pytest.fixture
 def on_a_terminal(in_terminal):
     """Run the command in a terminal, and return all that is written there."""
-    command = (*PROGRAM, "users.jsonl", "--batch-size", "10")
+    command = (*COMMAND, "users.jsonl", "--batch-size", "10")
 
     def on_a_terminal(**environment: str) -> str:
         shown, exit_code = in_terminal(*command, **{"COLUMNS": "120", **environment})

@@ -1,6 +1,7 @@
 """The event loop: never stopped by a password, and not the one on which tables were made."""
 
 import asyncio
+import math
 import subprocess
 import sys
 import time
@@ -19,25 +20,29 @@ DRIVERS = {
 OLD = "difference-engine"
 ADDRESS = "ada@example.org"
 TRIES = 3
+DEAR_PASSWORDS = Passwords(memory_kib=65_536, iterations=3)
 PROGRAM = """
 import asyncio, json, sys
 from watchword import EmailPassword, Watchword
+from watchword.crypto.passwords import Passwords
 from watchword.http.messages import Request
 
-auth = Watchword(
-    sys.argv[1],
-    secret="correct-horse-battery-staple-0123456789",
-    base_url="http://localhost:8000",
-    email_password=EmailPassword(),
-)
+def new_auth():
+    return Watchword(
+        sys.argv[1],
+        secret="correct-horse-battery-staple-0123456789",
+        base_url="http://localhost:8000",
+        email_password=EmailPassword(),
+        passwords=Passwords(memory_kib=8, iterations=1),
+    )
 
-async def prepare():
+async def prepare(auth, closes):
     await auth.create_tables()
     await auth.store.delete_many("user", None)
-    if sys.argv[2]:
+    if closes:
         await auth.close()
 
-async def sign_up(email):
+async def sign_up(auth, email):
     body = {"name": "Ada", "email": email, "password": "difference-engine"}
     headers = (("content-type", "application/json"), ("origin", "http://localhost:8000"))
     request = Request(
@@ -48,13 +53,15 @@ async def sign_up(email):
     )
     print((await auth.handle(request)).status)
 
-async def serve():
+async def serve(auth):
     for email in ("ada@example.org", "bob@example.org", "ada@example.org"):
-        await sign_up(email)
+        await sign_up(auth, email)
     await auth.close()
 
-asyncio.run(prepare())
-asyncio.run(serve())
+for closes in (True, False):
+    auth = new_auth()
+    asyncio.run(prepare(auth, closes))
+    asyncio.run(serve(auth))
 """
 
 
@@ -118,10 +125,16 @@ async def listening():
     await asyncio.wait([ticking])
 
 
-def time_of_a_hash(passwords):
-    """Measure what would stop a loop that did it itself."""
+@pytest.fixture(scope="module")
+def one_hash():
+    """For how long a loop would stop that did the work itself."""
+    return min(time_of_a_hash() for _ in range(TRIES))
+
+
+def time_of_a_hash():
+    """Measure it once."""
     start = time.perf_counter()
-    passwords._hash(OLD)
+    DEAR_PASSWORDS._hash(OLD)
     return time.perf_counter() - start
 
 
@@ -130,24 +143,24 @@ def time_of_a_hash(passwords):
 @pytest.mark.parametrize(
     "work", [sign_up, sign_in, sign_in_unknown, change_password, reset_password]
 )
-async def test_attack_stopping_the_loop_by_passwords(new_auth, new_browser, work):
+async def test_attack_stopping_the_loop_by_passwords(new_auth, new_browser, one_hash, work):
     """While one is worked on others are served: no turn takes half as long as the work."""
-    passwords = Passwords(memory_kib=65_536, iterations=3)
     outbox = []
-    page = new_browser(new_auth(passwords=passwords, mail=outbox.append))
+    page = new_browser(new_auth(passwords=DEAR_PASSWORDS, mail=outbox.append))
     page.outbox = outbox
     await page.sign_up()
-    one_hash = min([await asyncio.to_thread(time_of_a_hash, passwords) for _ in range(TRIES)])
 
-    gaps = []
+    # The best of three: a machine that is busy otherwise stops a loop, too.
+    best = math.inf
     for number in range(TRIES):
+        if best < one_hash / 2:
+            break  # another try could only be better
         async with listening() as longest:
             answer = await work(page, number)
         assert answer.status in {200, 401}
-        gaps.append(longest.gap)
+        best = min(best, longest.gap)
 
-    # The best of three: a machine that is busy otherwise stops a loop, too.
-    assert min(gaps) < one_hash / 2
+    assert best < one_hash / 2
 
 
 # --- loops that end -------------------------------------------------------------------
@@ -161,22 +174,21 @@ class Loops:
         """Return the URL of a database, with its blocking driver."""
         raise NotImplementedError
 
-    @pytest.mark.parametrize("closes", [True, False])
-    def test_tables_may_be_made_on_another_loop(self, database, closes):
+    def test_tables_may_be_made_on_another_loop(self, database):
         """A program makes them by `asyncio.run` and then serves; closing between is no duty."""
         url = make_url(database)
         url = url.set(drivername=DRIVERS[url.get_backend_name()])
-        arguments = [url.render_as_string(hide_password=False), "closes" if closes else ""]
+        address = url.render_as_string(hide_password=False)
 
         # A program of its own: drivers warn of connections that were left to a loop that ended.
         ended = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PROGRAM, *arguments],
+            [sys.executable, "-W", "ignore", "-c", PROGRAM, address],
             check=False,
             capture_output=True,
             text=True,
         )
 
-        assert ended.stdout.split() == ["200", "200", "422"], ended.stderr
+        assert ended.stdout.split() == ["200", "200", "422"] * 2, ended.stderr
 
 
 class TestSQLite(Loops):

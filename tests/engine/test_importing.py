@@ -4,7 +4,6 @@ import json
 import tracemalloc
 from datetime import UTC, datetime
 from io import BytesIO
-from secrets import token_hex
 from typing import Final
 from uuid import uuid4
 
@@ -60,9 +59,8 @@ def database(request):
 
 @pytest.fixture
 def new(new_auth, run, watchword_mode):
-    """Make instances on any of them; those of a test share its tables, which are new."""
+    """Make instances on any of them; those of a test share their rows, of which none is old."""
     made = []
-    naming = Naming(prefix=f"t{token_hex(4)}_")
 
     async def new(database, **settings):
         if database is None:
@@ -70,9 +68,15 @@ def new(new_auth, run, watchword_mode):
         url = make_url(database)
         if watchword_mode.name == "loop":
             url = url.set(drivername=ASYNC_DRIVERS[url.get_backend_name()])
-        made.append(new_auth(url, naming=naming, **settings))
-        await made[-1].create_tables()
-        return made[-1]
+        # Plugins have columns of their own, so they have tables of their own.
+        plugins = "".join(f"{it.id}_" for it in settings.get("plugins", ()))
+        naming = Naming(prefix=f"import_{plugins}")
+        auth = new_auth(url, naming=naming, **settings)
+        await auth.create_tables()
+        if not made:
+            await auth.store.delete_many("user", None)
+        made.append(auth)
+        return auth
 
     yield new
     for auth in made:

@@ -128,6 +128,24 @@ MEDAL = Model(
     uniques=(Unique("winner_id", "is_gold"),),
 )
 MODELS = (MEDAL, REPLY, ORDER, MEMBER, COMMENT, READING, DEVICE)
+# Identifiers and values of links.
+LINKS_OF_ADA: Final = (
+    ("delete:1", "{id}"),
+    ("reset:1", '{{"user_id":"{id}"}}'),
+    ("reset:2", '{{"link": {{"userId": "{id}"}}}}'),
+    ("verify:1", '{{"user_id":"","email":"ada@example.org"}}'),
+    ("verify:2", '{{"user_id":"x","new_email":"ada@example.org"}}'),
+    ("code:ada@example.org", "123456"),
+    (f"code:{digest(ADDRESS)}", "123456"),
+    ("code", "123456:ada@example.org"),
+    ("mails", '["eve@example.org", "ada@example.org"]'),
+)
+LINKS_OF_OTHERS: Final = (
+    ("reset:1", '{"user_id":"7777","email":"bob@example.org"}'),
+    ("verify:1", '{"user_id":"x","email":"not-ada@example.org"}'),
+    ("verify:2", '{"user_id":"x","email":"ada@example.org.au"}'),
+    ("code:eve+ada@example.org", "123456"),
+)
 
 
 class House(Plugin):
@@ -311,9 +329,7 @@ class PersonalData:
         """None is left out, and none is there twice."""
         ada, _ = people
         rows = [{"user_id": ada, "token": str(it), "expires_at": clock.now} for it in range(1001)]
-        async with store.transaction():
-            for row in rows:
-                await store.create("session", row)
+        await store.create_many("session", rows)
 
         export = await export_user(store, ada)
 
@@ -330,12 +346,12 @@ class PersonalData:
         assert set(link) == {"id", "expiresAt", "createdAt", "updatedAt"}
         assert export["keptButNotShown"]["verification"] == ["identifier", "value"]
 
-    @pytest.mark.parametrize("unknown", ["", "nobody", "0" * 400, "018f2d5e-0000-7000-8000-0", 7])
-    async def test_nobody(self, store, people, unknown):
+    async def test_nobody(self, store, people):
         """Told by a type, whatever the id looks like."""
-        for ask in (export_user, erase_user, count_erasable):
-            with pytest.raises(NoSuchUser):
-                await ask(store, unknown)
+        for unknown in ("", "nobody", "0" * 400, "018f2d5e-0000-7000-8000-0", 7):
+            for ask in (export_user, erase_user, count_erasable):
+                with pytest.raises(NoSuchUser):
+                    await ask(store, unknown)
 
     # --- erasure -----------------------------------------------------------------------------
 
@@ -506,60 +522,41 @@ class PersonalData:
 
     # --- links -------------------------------------------------------------------------------
 
-    @pytest.mark.parametrize(
-        ("identifier", "value"),
-        [
-            ("delete:1", "{id}"),
-            ("reset:1", '{{"user_id":"{id}"}}'),
-            ("reset:1", '{{"link": {{"userId": "{id}"}}}}'),
-            ("verify:1", '{{"user_id":"","email":"ada@example.org"}}'),
-            ("verify:1", '{{"user_id":"x","new_email":"ada@example.org"}}'),
-            ("code:ada@example.org", "123456"),
-            (f"code:{digest(ADDRESS)}", "123456"),
-            ("code", "123456:ada@example.org"),
-            ("mails", '["eve@example.org", "ada@example.org"]'),
-        ],
-    )
-    async def test_links_that_name_them_go(self, store, people, clock, identifier, value):
+    async def test_links_that_name_them_go(self, store, people, clock):
         """By the id or the address, wherever it stands."""
         ada, _ = people
-        await add_link(store, clock, identifier, value.format(id=ada))
+        for identifier, value in LINKS_OF_ADA:
+            await add_link(store, clock, identifier, value.format(id=ada))
 
         erased = await erase_user(store, ada)
 
-        assert erased.deleted["verification"] == 1
-        assert await store.count("verification") == 0
+        assert [it["identifier"] for it in await store.find_many("verification")] == []
+        assert erased.deleted["verification"] == len(LINKS_OF_ADA)
 
-    @pytest.mark.parametrize(
-        ("identifier", "value"),
-        [
-            ("reset:1", '{"user_id":"7777","email":"bob@example.org"}'),
-            ("verify:1", '{"user_id":"x","email":"not-ada@example.org"}'),
-            ("verify:1", '{"user_id":"x","email":"ada@example.org.au"}'),
-            ("code:eve+ada@example.org", "123456"),
-        ],
-    )
-    async def test_links_of_others_stay(self, store, people, clock, identifier, value):
+    async def test_links_of_others_stay(self, store, people, clock):
         """An address that contains another one is not the same."""
-        await add_link(store, clock, identifier, value)
+        for identifier, value in LINKS_OF_OTHERS:
+            await add_link(store, clock, identifier, value)
+        before = await store.find_many("verification")
 
         erased = await erase_user(store, people[0])
 
         assert "verification" not in erased.deleted
-        assert await store.count("verification") == 1
+        assert await store.find_many("verification") == before
+        assert len(before) == len(LINKS_OF_OTHERS)
 
-    @pytest.mark.parametrize("depth", [900, 5000])
-    async def test_attack_link_nested_too_deep(self, store, people, clock, depth):
+    async def test_attack_link_nested_too_deep(self, store, people, clock):
         """It is found as any other, and nothing breaks."""
         ada, _ = people
-        value = "[" * depth + f'"{ADDRESS}"' + "]" * depth
-        await add_link(store, clock, "state:1", value)
+        for depth in (900, 5000):
+            value = "[" * depth + f'"{ADDRESS}"' + "]" * depth
+            await add_link(store, clock, f"state:{depth}", value)
 
         export = await export_user(store, ada)
         erased = await erase_user(store, ada)
 
-        assert len(export["related"]["verification"]) == 1
-        assert erased.deleted["verification"] == 1
+        assert len(export["related"]["verification"]) == 2
+        assert erased.deleted["verification"] == 2
 
     async def test_attack_name_that_is_anothers_address(self, store, people, clock):
         """Nobody sees, or takes along, the links of those whom they call themselves like."""

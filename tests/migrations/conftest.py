@@ -1,5 +1,8 @@
 """What tests of migrations share: an application that changes, on a database of each kind."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +18,29 @@ ASYNC_DRIVERS: Final = {
     "postgresql": "postgresql+asyncpg",
     "mysql": "mysql+aiomysql",
 }
+
+
+FORKING: Final = Path(__file__).with_name("forking.py")
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Callable[..., list[Any]]]:
+    """Run `killing`, `racing` or a module in a process that knows it; return what it tells."""
+
+    def forked(*words: Any) -> list[Any]:
+        server.stdin.write(json.dumps([str(it) for it in words]) + "\n")
+        server.stdin.flush()
+        told: list[Any] = []
+        while "ended" not in (it := json.loads(server.stdout.readline())):
+            told.append(it)
+        assert it["ended"] == 0, "it is told above why"
+        return told
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, str(FORKING)], stdin=pipe, stdout=pipe, text=True
+    ) as server:
+        yield forked
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])

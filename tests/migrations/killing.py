@@ -1,9 +1,10 @@
 """Kills a process that migrates, at one point after the other, and runs the same again.
 
-    python killing.py URL SCENARIO HOW STEP
+    python killing.py URL SCENARIO HOW NUMBER
 
-HOW is `statement`: before or after each STEP-th statement that it sends, until it comes
-through; or `moment`: at STEP moments, wherever it is then. Prints a line of JSON for each point.
+HOW is `statement`: before or after so many of the statements that it sends, the first and the
+last among them, once it has been let through; or `moment`: at so many moments, wherever it is
+then. Prints a line of JSON for each point.
 """
 
 import json
@@ -12,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from itertools import count
 
 from sqlalchemy import Engine, event
 from stages import SCENARIOS, Place
@@ -22,12 +24,11 @@ from watchword.migrations import Aim, statements
 statements.BATCH = 2
 
 
-def main() -> None:
+def main(url: str, name: str, how: str, number: str) -> None:
     """Kill, mend, and tell."""
-    url, name, how, step = sys.argv[1:]
     place, scenario = Place(url), SCENARIOS[name]
     kill = at_statements if how == "statement" else at_moments
-    for point, was_killed in kill(place, scenario, int(step)):
+    for point, was_killed in kill(place, scenario, int(number)):
         flaws = []
         try:
             place.migrate(scenario.schema, scenario.aim)
@@ -51,32 +52,47 @@ def begin(place, scenario) -> None:
     place_rows = place.rows()
 
 
-def at_statements(place, scenario, step):
-    """Kill before and after statements, until there are no more."""
-    point, was_killed = 1, True
-    while was_killed:
+def at_statements(place, scenario, number):
+    """Let it through, then kill it before and after statements, spread over all there are."""
+    last = count_points(place, scenario)
+    yield last + 1, False
+    for point in sorted({1 + round(it * (last - 1) / (number - 1)) for it in range(number)}):
         begin(place, scenario)
         pid = os.fork()
         if pid == 0:
             die_at(point)
             migrate_and_leave(place, scenario)
-        was_killed = os.waitpid(pid, 0)[1] == signal.SIGKILL
-        yield point, was_killed
-        point += step
+        yield point, os.waitpid(pid, 0)[1] == signal.SIGKILL
+
+
+def count_points(place, scenario) -> int:
+    """Migrate in a process of its own, and return at how many points it could be killed."""
+    begin(place, scenario)
+    answer, write = os.pipe()
+    if os.fork() == 0:
+        listen(lambda _: os.write(write, b"."))
+        migrate_and_leave(place, scenario)
+    os.close(write)
+    with os.fdopen(answer, "rb") as points:
+        last = len(points.read())
+    assert os.wait()[1] == 0
+    return last
 
 
 def die_at(point: int) -> None:
     """Be killed before or after a statement: the first is 1 and 2, the second 3 and 4."""
-    passed = 0
+    listen(lambda passed: passed == point and os.kill(os.getpid(), signal.SIGKILL))
 
-    def count(*_) -> None:
-        nonlocal passed
-        passed += 1
-        if passed == point:
-            os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(Engine, "before_cursor_execute", count)
-    event.listen(Engine, "after_cursor_execute", count)
+def listen(reach) -> None:
+    """Tell the number of each point that is reached from now on."""
+    numbers = count(1)
+
+    def pass_point(*_) -> None:
+        reach(next(numbers))
+
+    event.listen(Engine, "before_cursor_execute", pass_point)
+    event.listen(Engine, "after_cursor_execute", pass_point)
 
 
 def at_moments(place, scenario, number):
@@ -98,11 +114,11 @@ def at_moments(place, scenario, number):
 
 
 def migrate_and_leave(place, scenario) -> None:
-    """Migrate, and end without what Python does at the end."""
+    """Migrate, knowing nothing yet, and end without what Python does at the end."""
     signal.alarm(60)
-    place.migrate(scenario.schema, scenario.aim)
+    Place(place.url).migrate(scenario.schema, scenario.aim)
     os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

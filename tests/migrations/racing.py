@@ -2,7 +2,9 @@
 
     python racing.py URL RACE ROUNDS
 
-Prints a line of JSON for each round: what each process did, and what is not as it should be.
+RACE is one of those below, or `command`: `python -m watchword migrate`, but for the start of the
+interpreter. Prints a line of JSON for each round: what each process did, and what is not as it
+should be.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import traceback
 from dataclasses import dataclass
 
 from killing import die_at
+from running import run_main
 from sqlalchemy import make_url
 from stages import PLAIN, SCENARIOS, Place, Scenario
 
@@ -51,9 +54,11 @@ RACES = {
 }
 
 
-def main() -> None:
+def main(url: str, name: str, rounds: str) -> None:
     """Run the rounds."""
-    url, name, rounds = sys.argv[1:]
+    if name == "command":
+        race_commands(url, int(rounds))
+        return
     place, race = Place(url), RACES[name]
     for _ in range(int(rounds)):
         place.prepare(race.scenario)
@@ -64,6 +69,24 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is to be told
             flaws = [f"{type(error).__name__}: {error}"]
         sys.stdout.write(json.dumps({"did": told, "flaws": flaws}) + "\n")
+
+
+def race_commands(url: str, rounds: int) -> None:
+    """Run the rounds of those that start the command line."""
+    os.environ["WATCHWORD_DATABASE_URL"] = url
+    for _ in range(rounds):
+        Place(url).empty()
+        told = run_at_once([lambda: command("migrate")] * 8)
+        [status] = run_at_once([lambda: command("migrate", "status")])
+        flaws = [] if status == "The database is up to date." else [status]
+        sys.stdout.write(json.dumps({"did": told, "flaws": flaws}) + "\n")
+
+
+def command(*words: str) -> str:
+    """Run our command line, and return the last line it prints."""
+    code, output, _ = run_main("watchword", *words)
+    last = output.splitlines()[-1]
+    return f"{code}: {last}" if code else last
 
 
 def do(url: str, race: Race, number: int) -> str:
@@ -130,4 +153,4 @@ def begin(work, start: int, go: int) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,10 +1,11 @@
 """Schemas that an application has one after the other, and databases that are at one of them."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, NullPool, create_engine, inspect, make_url, select, text
+from sqlalchemy import Engine, MetaData, NullPool, create_engine, inspect, make_url, select, text
 
 from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
 from watchword.clock import utc_now
@@ -155,11 +156,23 @@ class Place:
     """A database that is emptied, filled, changed and looked at."""
 
     url: str
+    adapters: dict[int, SQLAlchemyAdapter] = field(default_factory=dict)
+
+    def adapter(self, schema: Any) -> SQLAlchemyAdapter:
+        """Return the one of a schema: what is compiled for it is compiled once."""
+        if id(schema) not in self.adapters:
+            self.adapters[id(schema)] = SQLAlchemyAdapter(self.url)
+            self.adapters[id(schema)].bind(schema)
+        return self.adapters[id(schema)]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Connections past the application; none is kept."""
+        return create_engine(self.url, poolclass=NullPool)
 
     def run(self, schema: Any, work: Any) -> Any:
         """Do something with a migrator, and leave no connection behind."""
-        adapter = SQLAlchemyAdapter(self.url)
-        adapter.bind(schema)
+        adapter = self.adapter(schema)
 
         async def done() -> Any:
             try:
@@ -180,7 +193,7 @@ class Place:
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{url.database}{suffix}").unlink(missing_ok=True)
             return
-        with create_engine(url, poolclass=NullPool).begin() as connection:
+        with self.engine.begin() as connection:
             if url.get_backend_name() == "postgresql":
                 connection.exec_driver_sql("DROP SCHEMA public CASCADE")
                 connection.exec_driver_sql("CREATE SCHEMA public")
@@ -198,8 +211,7 @@ class Place:
 
     def fill(self, schema: Any) -> None:
         """Let some people sign up."""
-        adapter = SQLAlchemyAdapter(self.url)
-        adapter.bind(schema)
+        adapter = self.adapter(schema)
         store = Store(adapter, schema, clock=utc_now, sealer=KeyRing(["0123456789" * 4]))
         known = schema.require_model("user").fields
 
@@ -227,9 +239,8 @@ class Place:
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return what is in the tables of users and accounts."""
-        engine = create_engine(self.url, poolclass=NullPool)
         found = {}
-        with engine.connect() as connection:
+        with self.engine.connect() as connection:
             metadata = MetaData()
             metadata.reflect(connection)
             for name in ("watchword_users", "watchword_accounts"):
@@ -253,15 +264,14 @@ class Place:
 
     def tables(self) -> list[str]:
         """Return the names of all tables."""
-        with create_engine(self.url, poolclass=NullPool).connect() as connection:
+        with self.engine.connect() as connection:
             return inspect(connection).get_table_names()
 
     def _stray(self) -> list[str]:
-        engine = create_engine(self.url, poolclass=NullPool)
-        with engine.connect() as connection:
+        with self.engine.connect() as connection:
             tables = inspect(connection).get_table_names()
             stray = [f"table: {it}" for it in tables if not it.startswith("watchword_")]
-            if engine.dialect.name == "postgresql":
+            if self.engine.dialect.name == "postgresql":
                 begun = connection.execute(text(_BEGUN)).scalars()
                 stray += [f"begun: {it}" for it in begun]
         return stray

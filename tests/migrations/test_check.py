@@ -1,9 +1,12 @@
 """What is found in a database that was broken by hand, and whether what is named mends it."""
 
+import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -16,7 +19,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
-    NullPool,
     String,
     Table,
     Text,
@@ -36,7 +38,28 @@ NEEDED: Final = {
     "secret": "correct-horse-battery-staple-0123456789",
     "base_url": "http://localhost:8000",
 }
+IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
+# SQLite is the first: it is quick.
 BACKENDS: Final = ("sqlite", "postgresql", "mysql")
+WAYS: Final = ("create_tables", "migrate")
+
+
+def either_way(cases: Mapping[str, tuple[Any, ...]]) -> list[Any]:
+    """Have tables made for each case by both ways on SQLite, by one in turn on the servers.
+
+    At the soak by both on each. A case begins with the database.
+    """
+    either, seen = [], Counter[str]()
+    for name, case in cases.items():
+        server = BACKENDS.index(case[0])
+        in_turn = WAYS[(seen[case[0]] + server) % 2]
+        seen[case[0]] += 1
+        for way in WAYS:
+            is_extra = server > 0 and way != in_turn
+            if IS_SOAK or not is_extra:
+                marks = [pytest.mark.slow] if is_extra else []
+                either.append(pytest.param(*case, way, id=f"{name}-{way}", marks=marks))
+    return either
 
 
 class TwoFactor(Plugin):
@@ -96,11 +119,17 @@ class Place:
                 connection.exec_driver_sql(it)
 
 
+@cache
+def engine_of(url: str) -> Engine:
+    """Make an engine for each database once: what it compiles, it compiles once."""
+    return create_engine(url)
+
+
 @pytest.fixture(params=BACKENDS)
 def place(request) -> Iterator[Place]:
     """Each kind of database in turn, without a table."""
     url = request.getfixturevalue(f"{request.param}_database")
-    engine = create_engine(url, poolclass=NullPool)
+    engine = engine_of(url)
     _empty(engine)
     yield Place(url, engine)
     engine.dispose()
@@ -125,7 +154,7 @@ def new_app(place) -> Iterator[Callable[..., BlockingWatchword[Any]]]:
 
     def new_app(database: Any = None, **settings: Any) -> BlockingWatchword[Any]:
         given = {"plugins": [Username(), TwoFactor()], **NEEDED, **settings}
-        app = BlockingWatchword(database or place.url, **given)
+        app = BlockingWatchword(database or place.engine, **given)
         made.append(app)
         return app
 
@@ -168,12 +197,20 @@ NAMINGS: Final = {
 }
 
 
-@pytest.mark.parametrize("settings", NAMINGS.values(), ids=NAMINGS)
-@pytest.mark.parametrize("make", ["create_tables", "migrate"])
-def test_nothing_is_found_in_a_database_that_is_right(new_app, make, settings):
+EVERY_NAMING: Final = {
+    f"{backend}-{name}": (backend, settings)
+    for name, settings in NAMINGS.items()
+    for backend in BACKENDS
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "settings", "made_by"), either_way(EVERY_NAMING), indirect=["place"]
+)
+def test_nothing_is_found_in_a_database_that_is_right(new_app, made_by, settings):
     """Whatever made the tables; with plugins, every kind of id, and other names."""
     app = new_app(**settings)
-    getattr(app, make)()
+    getattr(app, made_by)()
 
     assert app.check_schema() == []
 
@@ -426,8 +463,7 @@ CASES: Final = {
 }
 
 
-@pytest.mark.parametrize("made_by", ["create_tables", "migrate"])
-@pytest.mark.parametrize(("place", "case"), CASES.values(), ids=CASES, indirect=["place"])
+@pytest.mark.parametrize(("place", "case", "made_by"), either_way(CASES), indirect=["place"])
 def test_what_is_broken_is_found_and_mended(new_app, place, command, case, made_by):
     """In one line; the command that it names mends it, and nothing is found then."""
     code, words, how = case
@@ -599,8 +635,11 @@ def test_the_names_of_another_naming_are_known(new_app, naming):
 OTHER_COLUMNS: Final = ("emailverified", "emailVerified", "EmailVerified", "Email_Verified")
 
 
-@pytest.mark.parametrize("name", OTHER_COLUMNS)
-@pytest.mark.parametrize("made_by", ["create_tables", "migrate"])
+@pytest.mark.parametrize(
+    ("place", "name", "made_by"),
+    either_way({f"{it}-{name}": (it, name) for name in OTHER_COLUMNS for it in BACKENDS}),
+    indirect=["place"],
+)
 def test_a_column_of_another_case_is_one_finding(new_app, place, name, made_by):
     """It is neither missing nor superfluous; both cures work."""
     app = new_app()

@@ -1,11 +1,8 @@
 """A migration that is killed at any point is finished by the next run."""
 
-import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -15,53 +12,45 @@ from watchword.errors import StorageUnavailable
 from watchword.plugins.username import Username
 from watchword.schema import Field
 
-KILLING: Final = Path(__file__).with_name("killing.py")
-IS_SOAK: Final = bool(os.environ.get("WATCHWORD_SOAK"))
-# One point after so many; at the soak each. SQLite's are all of one transaction.
-STEPS: Final = {
-    "sqlite": 1 if IS_SOAK else 45,
-    "postgresql": 1 if IS_SOAK else 9,
-    "mysql": 1 if IS_SOAK else 9,
-}
+IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
+SCENARIOS: Final = ("create", "add", "change", "downgrade", "drop")
+# So many points; at the soak each. SQLite's are all of one transaction.
+POINTS: Final = dict.fromkeys(("sqlite", "postgresql", "mysql"), 10_000)
+if not IS_SOAK:
+    POINTS.update({"sqlite": 3, "postgresql": 4, "mysql": 4})
 MOMENTS: Final = 40 if IS_SOAK else 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
-@pytest.mark.parametrize("scenario", ["create", "add", "change", "downgrade", "drop"])
 @pytest.mark.parametrize("server", ["sqlite", "postgresql", "mysql"])
 class TestKilled:
     """A process gets SIGKILL, and another one is started with the same command."""
 
-    def test_at_statements(self, request, server, scenario, record_property):
+    @pytest.fixture
+    def kill(self, request, server, forked) -> Callable[..., list[dict[str, Any]]]:
+        """Kill, mend, and return what was found at each point."""
+        database = request.getfixturevalue(f"{server}_database")
+        return lambda *words: forked("killing", database, *words)
+
+    @pytest.mark.parametrize("scenario", SCENARIOS)
+    def test_at_statements(self, kill, server, scenario, record_property):
         """Before and after any statement: rows, versions and tables are as they should be."""
-        points = _kill(request, server, scenario, "statement", STEPS[server])
+        end, *points = kill(scenario, "statement", POINTS[server])
 
-        assert [it for it in points if it["flaws"]] == []
-        # The last one came through, so there are no more.
-        assert [it["killed"] for it in points][-1] is False
-        record_property("kill_points", len(points) - 1)
+        assert [it for it in (end, *points) if it["flaws"]] == []
+        assert [it["killed"] for it in (end, *points)] == [False] + [True] * len(points)
+        assert (points[0]["point"], points[-1]["point"]) == (1, end["point"] - 1)
+        assert len(points) == min(POINTS[server], end["point"] - 1)
+        record_property("kill_points", len(points))
 
-    def test_at_moments(self, request, server, scenario):
+    @pytest.mark.parametrize("scenario", SCENARIOS if IS_SOAK else ["add"])
+    def test_at_moments(self, kill, scenario):
         """The same whatever it is doing; a server may be in the middle of a statement."""
-        points = _kill(request, server, scenario, "moment", MOMENTS)
+        points = kill(scenario, "moment", MOMENTS)
 
         assert len(points) == MOMENTS
         assert [it for it in points if it["flaws"]] == []
-
-
-def _kill(request, server: str, scenario: str, how: str, number: int) -> list[dict[str, Any]]:
-    """Kill, mend, and return what was found at each point."""
-    database = request.getfixturevalue(f"{server}_database")
-    run = subprocess.run(
-        [sys.executable, str(KILLING), database, scenario, how, str(number)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 ENDS: Final = {

@@ -2,10 +2,10 @@
 
 import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import create_engine, inspect
@@ -16,21 +16,47 @@ AUTH, MODELS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTIL
 FILTERED, OWN_HISTORY = re.findall(r"^```diff\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here"),
+]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder, and how Python is run in it."""
+
+    folder: Path
+    forked: Callable[..., Any]
+
+    def run(self, *words: str) -> str:
+        """Run `python -m` in the folder, and return what it prints."""
+        [(code, output, errors)] = self.forked("python -m", self.folder, *words)
+        assert code == 0, errors
+        return output
+
+    def alembic(self, *words: str) -> str:
+        """Run Alembic as people do."""
+        return self.run("alembic", *words)
+
+
 @pytest.fixture(params=["generic", "async"])
-def project(request, tmp_path) -> Path:
+def project(request, tmp_path, forked) -> Project:
     """The guide's application, with a history as `alembic init` begins it."""
+    project = Project(tmp_path, forked)
     shop = tmp_path / "shop"
     shop.mkdir()
     (shop / "auth.py").write_text(AUTH, encoding="utf-8")
     (shop / "models.py").write_text(f"from shop.auth import auth\n{MODELS}", encoding="utf-8")
-    alembic(tmp_path, "init", "-t", request.param, "alembic")
+    (shop / "make_tables.py").write_text(MAKE_TABLES, encoding="utf-8")
+    project.alembic("init", "-t", request.param, "alembic")
     driver = {"generic": "sqlite", "async": "sqlite+aiosqlite"}[request.param]
     settings = tmp_path / "alembic.ini"
     example = re.search(r"driver://\S+", text_of(settings))
     assert example is not None
     written = text_of(settings).replace(example[0], f"{driver}:///shop.db")
     settings.write_text(written, encoding="utf-8")
-    return tmp_path
+    return project
 
 
 def text_of(file: Path) -> str:
@@ -38,30 +64,8 @@ def text_of(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def run(folder: Path, *command: str) -> str:
-    """Run Python in the folder of the project, and return what it prints."""
-    environment = {it: value for it, value in os.environ.items() if "WATCHWORD" not in it}
-    environment["WATCHWORD_SECRET"] = "correct-horse-battery-staple-0123456789"
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def alembic(folder: Path, *words: str) -> str:
-    """Run Alembic as people do."""
-    return run(folder, "-m", "alembic", *words)
-
-
-def make_our_tables(folder: Path) -> None:
-    """Do what the guide does before the application's tables are made."""
-    run(folder, "-c", "import asyncio, shop.auth as it; asyncio.run(it.auth.create_tables())")
+# What the guide does before the application's tables are made.
+MAKE_TABLES: Final = "import asyncio, shop.auth as it; asyncio.run(it.auth.create_tables())"
 
 
 def change(folder: Path, diff: str) -> None:
@@ -95,35 +99,33 @@ def tables_of(folder: Path) -> set[str]:
     return set(found)
 
 
-@pytest.mark.slow
 def test_the_filters(project):
     """The application's tables are made and compared, ours are neither made nor dropped."""
-    change(project, FILTERED)
-    make_our_tables(project)
-    ours = tables_of(project)
+    change(project.folder, FILTERED)
+    project.run("shop.make_tables")
+    ours = tables_of(project.folder)
 
-    alembic(project, "revision", "--autogenerate", "-m", "orders")
-    alembic(project, "upgrade", "head")
+    project.alembic("revision", "--autogenerate", "-m", "orders")
+    project.alembic("upgrade", "head")
 
-    assert tables_of(project) == ours | {"orders", "alembic_version"}
-    alembic(project, "check")
-    printed = alembic(project, "upgrade", "head", "--sql")
+    assert tables_of(project.folder) == ours | {"orders", "alembic_version"}
+    project.alembic("check")
+    printed = project.alembic("upgrade", "head", "--sql")
     assert re.findall(r"CREATE TABLE (\w+)", printed) == ["alembic_version", "orders"]
 
 
-@pytest.mark.slow
 def test_our_tables_in_the_history(project):
     """One revision makes those of both, and nothing is left to do."""
-    models = project / "shop" / "models.py"
+    models = project.folder / "shop" / "models.py"
     models.write_text(OWN_MODELS, encoding="utf-8")
-    change(project, OWN_HISTORY)
+    change(project.folder, OWN_HISTORY)
 
-    alembic(project, "revision", "--autogenerate", "-m", "everything")
-    alembic(project, "upgrade", "head")
+    project.alembic("revision", "--autogenerate", "-m", "everything")
+    project.alembic("upgrade", "head")
 
-    assert {"watchword_users", "watchword_sessions", "articles"} <= tables_of(project)
-    alembic(project, "check")
-    assert "CREATE TABLE watchword_users" in alembic(project, "upgrade", "head", "--sql")
+    assert {"watchword_users", "watchword_sessions", "articles"} <= tables_of(project.folder)
+    project.alembic("check")
+    assert "CREATE TABLE watchword_users" in project.alembic("upgrade", "head", "--sql")
 
 
 # Models that do not point at ours, for these would be registered in the application's metadata.

@@ -1,6 +1,8 @@
 """What tests of the store share: a schema, stores over one memory, and who hears of what."""
 
+import os
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,16 @@ TICKET = Model(
     },
 )
 NOTE = Model("note", {"ticket_id": Field.reference("ticket"), "text": Field("string")})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Let the soak run every race of these tests: elsewhere they have fewer rounds and callers."""
+    if "WATCHWORD_SOAK" not in os.environ:
+        return
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "race" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
 
 
 class Required:

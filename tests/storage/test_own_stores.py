@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Column, MetaData, String, Table
+from sqlalchemy import Column, MetaData, NullPool, String, Table, create_engine, make_url
 
 from watchword import (
     BlockingWatchword,
@@ -40,7 +40,9 @@ from watchword.testing import (
     VerificationStoreSuite,
 )
 
-ROUNDS: Final = 100 if "WATCHWORD_SOAK" in os.environ else 1
+IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
+ROUNDS: Final = 100 if IS_SOAK else 1
+CALLERS: Final = 16 if IS_SOAK else 8
 NEW_HASH: Final = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$" + "A" * 40
 GUIDE: Final = Path(__file__).parents[2] / "docs" / "guides" / "own-stores.md"
 BLOCKS: Final = re.findall(
@@ -348,13 +350,14 @@ SETTINGS: Final = [
     *(f"sqlite {kept} uuid" for kept in REPLACED),
     *(f"sqlite {kept} bigint" for kept in ("sessions", "accounts", "all")),
     *(
-        pytest.param(
-            f"postgresql {kept} uuid",
-            marks=[pytest.mark.postgresql, pytest.mark.xdist_group("postgresql")],
-        )
+        pytest.param(f"postgresql {kept} uuid", marks=pytest.mark.postgresql)
         for kept in ("users", "all")
     ),
 ]
+ASYNC_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+}
 MODELS: Final = {"users": "user", "sessions": "session", "accounts": "account"}
 
 
@@ -521,53 +524,41 @@ class AsAwaited:
         self.blocking.drain()
 
 
-class Flows:
-    """What people do, with one store replaced or all of them."""
+class LentClock:
+    """Tells the time of the test that an instance is lent to."""
 
-    @pytest.fixture(params=SETTINGS)
-    def setting(self, request):
-        """The database, the stores that are not in it, and what ids are there."""
-        return request.param.split()
+    clock: Any
 
-    @pytest.fixture
-    def replaced(self, setting, tmp_path, clock):
-        """The stores that are not the database's, by what they keep."""
+    def __call__(self):
+        """Tell the time."""
+        return self.clock()
+
+
+class Ground:
+    """What the tests of one setting share, as tables are dear: an instance, and its stores.
+
+    Every test has it to itself, and finds it empty.
+    """
+
+    def __init__(self, server, kept, ids, folder):
+        self.database = server or f"sqlite:///{folder}/auth.db"
+        self.clock = LentClock()
+        self.heard: list[tuple[str, str, Any]] = []
+        self.outbox: list[Any] = []
+        self._users = folder / "users.csv"
         made = {
-            "users": CSVUsers(
-                tmp_path / "users.csv", additional=("username", "display_username", "plan")
-            ),
-            "sessions": OwnSessions(clock),
-            "accounts": Accounts(clock),
-            "verifications": Verifications(clock),
+            "users": CSVUsers(self._users, additional=("username", "display_username", "plan")),
+            "sessions": OwnSessions(self.clock),
+            "accounts": Accounts(self.clock),
+            "verifications": Verifications(self.clock),
         }
-        return {name: made[name] for name in REPLACED[setting[1]]}
-
-    @pytest.fixture
-    def heard(self):
-        """What hooks were told."""
-        return []
-
-    @pytest.fixture
-    def outbox(self):
-        """Every mail that was sent."""
-        return []
-
-    @pytest.fixture
-    def settings(self, setting, replaced, heard, outbox):
-        """What the instance is made with; its tables are the test's own."""
-
-        def hear(model, operation):
-            return DatabaseHook(
-                model=model,
-                operation=operation,
-                after=lambda row: heard.append((model, operation, row["id"])),
-            )
-
-        return {
-            **replaced,
-            "ids": setting[2],
+        self.replaced = {name: made[name] for name in REPLACED[kept]}
+        self.settings = {
+            **self.replaced,
+            "ids": ids,
+            "clock": self.clock,
             "naming": Naming(prefix=f"t{token_hex(4)}_"),
-            "mail": outbox.append,
+            "mail": self.outbox.append,
             "plugins": [Username()],
             "user": UserOptions(
                 delete_user=DeleteUser(),
@@ -577,16 +568,86 @@ class Flows:
                 additional_fields={"theme": Field("string", required=False)}
             ),
             "database_hooks": [
-                hear(model, it)
+                self._hear(model, it)
                 for model in ("user", "session", "account")
                 for it in ("create", "update", "delete")
             ],
         }
+        self.stores = made
+        self.auth: Any = None
+
+    def _hear(self, model, operation):
+        return DatabaseHook(
+            model=model,
+            operation=operation,
+            after=lambda row: self.heard.append((model, operation, row["id"])),
+        )
+
+    def empty(self):
+        """Delete what the test before left, past everything."""
+        for it in (
+            *(self.heard, self.outbox, self.stores["sessions"].rows),
+            *(self.stores["accounts"].table.rows, self.stores["verifications"].values),
+            self.stores["verifications"].tries,
+        ):
+            it.clear()
+        self._users.unlink(missing_ok=True)
+        if self.auth is not None:
+            with create_engine(self.database, poolclass=NullPool).begin() as connection:
+                for table in reversed(self.auth.metadata.sorted_tables):
+                    connection.execute(table.delete())
+
+
+@pytest.fixture(scope="module")
+def grounds() -> dict[tuple[str, ...], Ground]:
+    """Those of this module, by the class of the test, its mode and its setting."""
+    return {}
+
+
+class Flows:
+    """What people do, with one store replaced or all of them."""
+
+    @pytest.fixture(params=SETTINGS)
+    def setting(self, request):
+        """The database, the stores that are not in it, and what ids are there."""
+        return request.param.split()
 
     @pytest.fixture
-    def database(self, request, setting):
-        """The URL of the database."""
+    def server(self, request, setting):
+        """The URL of the database, if that is a server."""
+        if setting[0] == "sqlite":
+            return None
         return request.getfixturevalue(f"{setting[0]}_database")
+
+    @pytest.fixture
+    def unclocked_ground(self, setting, server, grounds, watchword_mode, tmp_path_factory):
+        """What tests of this setting share."""
+        key = (type(self).__name__, watchword_mode.name, *setting)
+        if key not in grounds:
+            grounds[key] = Ground(server, *setting[1:], tmp_path_factory.mktemp("ground"))
+        return grounds[key]
+
+    @pytest.fixture
+    def ground(self, unclocked_ground, clock):
+        """The same, empty and with the time of this test."""
+        unclocked_ground.clock.clock = clock
+        unclocked_ground.empty()
+        return unclocked_ground
+
+    @pytest.fixture
+    def replaced(self, ground):
+        """The stores that are not the database's, by what they keep."""
+        return ground.replaced
+
+    @pytest.fixture
+    def heard(self, ground):
+        """What hooks were told."""
+        return ground.heard
+
+    @pytest.fixture
+    def outbox(self, ground):
+        """Every mail that was sent."""
+        return ground.outbox
 
     @pytest.fixture
     def ada(self, instance, new_browser, run):
@@ -807,7 +868,7 @@ class Flows:
             lambda: stores.sessions.revoke(session),
             lambda: stores.users.delete(user),
         ):
-            results = await race(16, once)
+            results = await race(CALLERS, once)
 
             assert len([it for it in results if it]) == 1, results
 
@@ -878,9 +939,16 @@ class TestWatchword(Flows):
     """With an event loop, and driven without one."""
 
     @pytest.fixture
-    def instance(self, sql_auth, database, settings):
+    def instance(self, ground, new_auth, watchword_mode, run):
         """An instance in which nobody is."""
-        return sql_auth(database, **settings)
+        if ground.auth is None:
+            url = make_url(ground.database)
+            if watchword_mode.name == "loop":
+                url = url.set(drivername=ASYNC_DRIVERS[url.get_backend_name()])
+            ground.auth = new_auth(url, **ground.settings)
+            run(ground.auth.create_tables())
+        yield ground.auth
+        run(ground.auth.close())
 
     @pytest.fixture
     def stores(self, instance):
@@ -899,21 +967,21 @@ class TestBlockingWatchword(Flows):
         return request.param.split()
 
     @pytest.fixture
-    def instance(self, database, settings, clock, cheap_passwords):
+    def instance(self, ground, cheap_passwords):
         """An instance in which nobody is."""
-        auth = BlockingWatchword(
-            database,
-            secret="correct-horse-battery-staple-0123456789",
-            base_url="http://localhost:8000",
-            email_password=EmailPassword(),
-            passwords=cheap_passwords,
-            clock=clock,
-            rate_limits=RateLimits(enabled=False),
-            **settings,
-        )
-        auth.create_tables()
-        yield AsAwaited(auth)
-        auth.close()
+        if ground.auth is None:
+            ground.auth = BlockingWatchword(
+                ground.database,
+                secret="correct-horse-battery-staple-0123456789",
+                base_url="http://localhost:8000",
+                email_password=EmailPassword(),
+                passwords=cheap_passwords,
+                rate_limits=RateLimits(enabled=False),
+                **ground.settings,
+            )
+            ground.auth.create_tables()
+        yield AsAwaited(ground.auth)
+        ground.auth.close()
 
     @pytest.fixture
     def stores(self, instance):

@@ -383,10 +383,15 @@ class CountsForOne(MemoryAdapter):
 
 
 class WritesAPart(MemoryAdapter):
-    """`create_many` writes row after row, up to the first that is refused."""
+    """`create_many` writes a hundred after a hundred, up to the first that are refused."""
 
     async def create_many(self, model, rows):
-        return [await self.create(model, row) for row in rows]
+        parts = [rows[it : it + 100] for it in range(0, len(rows), 100)]
+        return [
+            row
+            for part in parts
+            for row in await super(WritesAPart, self).create_many(model, part)
+        ]
 
 
 class ReturnsManyInAnyOrder(MemoryAdapter):

@@ -1,5 +1,6 @@
 """The suite finds what is wrong with an adapter: each promise, broken, fails the test of it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from watchword.testing import AdapterSuite
 
 pytest_plugins = ("pytester",)
 
+IS_SOAK = "WATCHWORD_SOAK" in os.environ
 BROKEN = {
     "UpdatesAll": "test_update_changes_one_row",
     "LosesWhatItSearchedBy": "test_update_of_what_it_searched_by",
@@ -49,12 +51,16 @@ BROKEN = {
 FOUND_AT_RANDOM = ("SkipsNulls", "FoldsCase", "KeepsNoKeys", "NeverRollsBack", "BreaksSavepoints")
 
 
+# Each run would load the plugins of everybody anew, which takes longer than what it runs.
+WITHOUT_OTHERS = ("--disable-plugin-autoload", "-p", "watchword.testing.plugin")
+
+
 @pytest.fixture
 def verdict(pytester):
     """Run one test of the suite on an adapter of `broken.py`."""
     pytester.makepyfile(broken=Path(__file__).with_name("broken.py").read_text())
 
-    def verdict(adapter: str, test: str):
+    def verdict(adapter: str, test: str, *options: str, examples: int = 40):
         pytester.makepyfile(
             test_adapter=f"""
             import pytest
@@ -62,7 +68,7 @@ def verdict(pytester):
             from watchword.testing import AdapterSuite
 
             class TestAdapter(AdapterSuite):
-                rounds, callers, examples, patience = 10, 16, 40, 2.0
+                rounds, callers, examples, patience = 10, 16, {examples}, 2.0
 
                 @pytest.fixture
                 def adapter(self):
@@ -73,7 +79,8 @@ def verdict(pytester):
                     return lambda model: list(adapter._tables[model].values())
             """
         )
-        return pytester.runpytest_inprocess("-q", "-W", "error", "-k", test, "--maxfail=1")
+        options = (*options, "-q", "-W", "error", "-k", test, "--maxfail=1")
+        return pytester.runpytest_inprocess(*options)
 
     return verdict
 
@@ -81,7 +88,7 @@ def verdict(pytester):
 @pytest.mark.parametrize(("adapter", "test"), BROKEN.items(), ids=BROKEN)
 def test_a_broken_promise_is_found(verdict, adapter, test):
     """Each adapter that breaks a promise fails the test that states it."""
-    result = verdict(adapter, test)
+    result = verdict(adapter, test, *WITHOUT_OTHERS)
 
     result.assert_outcomes(failed=1, **_others(result))
 
@@ -89,14 +96,14 @@ def test_a_broken_promise_is_found(verdict, adapter, test):
 @pytest.mark.parametrize("adapter", FOUND_AT_RANDOM)
 def test_a_broken_promise_is_found_at_random(verdict, adapter):
     """Random histories find what one caller alone can see."""
-    result = verdict(adapter, "test_random_histories")
+    result = verdict(adapter, "test_random_histories", *WITHOUT_OTHERS)
 
     result.assert_outcomes(failed=1, **_others(result))
 
 
 def test_a_stranger_runs_the_suite(verdict):
     """In a project without any settings the reference passes, whole, in both modes."""
-    result = verdict("MemoryAdapter", "test")
+    result = verdict("MemoryAdapter", "test", examples=40 if IS_SOAK else 5)
 
     outcomes = result.parseoutcomes()
     assert outcomes.keys() <= {"passed", "deselected"}

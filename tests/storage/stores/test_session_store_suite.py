@@ -2,17 +2,21 @@
 
 import os
 from secrets import token_hex
+from typing import Final
 
 import pytest
 
 from watchword.testing import SessionStoreSuite
+
+IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
 
 
 class TestStoredSessions(SessionStoreSuite):
     """In memory, SQLite, PostgreSQL and MariaDB, with an event loop and without one."""
 
     additional = {"theme": "dark"}  # noqa: RUF012 - a class attribute of the suite
-    rounds = 100 if "WATCHWORD_SOAK" in os.environ else 1
+    rounds = 100 if IS_SOAK else 1
+    callers = 64 if IS_SOAK else 24
 
     @pytest.fixture
     def store(self, stored):

@@ -1,10 +1,13 @@
 """The users of every database pass the suite for stores of one's own."""
 
 import os
+from typing import Final
 
 import pytest
 
 from watchword.testing import UserStoreSuite
+
+IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
 
 
 class TestStoredUsers(UserStoreSuite):
@@ -12,7 +15,8 @@ class TestStoredUsers(UserStoreSuite):
 
     additional = {"plan": "pro, or not", "logins": 7}  # noqa: RUF012 - a class attribute of the suite
     has_usernames = True
-    rounds = 100 if "WATCHWORD_SOAK" in os.environ else 1
+    rounds = 100 if IS_SOAK else 1
+    callers = 64 if IS_SOAK else 24
 
     @pytest.fixture
     def store(self, stored):

@@ -70,6 +70,7 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
         self._user_mapper = user_mapper
         self._source = open_source(database)
         self._gate = Gate(self._source.line, self._translated)
+        self._learn(Tables(Schema({})))
 
     @property
     def capabilities(self) -> Capabilities[PublicUser]:
@@ -105,9 +106,14 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
                 hint="Give the adapter to Watchword, or own=adapter.own_tables(...) to "
                 "resolve_schema().",
             )
+        if schema is self._tables.schema:
+            return
         theirs = None if self._own is None else self._own.table.metadata
-        self._tables = Tables(schema, self._own, metadata=theirs)
-        self._reader = Reader(self._tables)
+        self._learn(Tables(schema, self._own, metadata=theirs))
+
+    def _learn(self, tables: Tables) -> None:
+        self._tables = tables
+        self._reader = Reader(tables)
         self._prepared = PreparedReads(self._reader)
 
     async def close(self) -> None:
@@ -339,10 +345,14 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
         def run(connection: Connection) -> None:
             own = None if self._own is None else present_columns(self._own, connection)
             with schema_lock(connection):
-                Tables(schema, own).metadata.create_all(connection)
+                self._made_of(schema, own).metadata.create_all(connection)
 
         self._gate.check_alone()
         await self._gate.write("schema", run, whole=makes_tables_in_a_transaction)
+
+    def _made_of(self, schema: Schema, own: OwnColumns | None) -> Tables:
+        is_bound = own is None and schema is self._tables.schema
+        return self._tables if is_bound else Tables(schema, own)
 
     def _checked(self, model: str, where: Where | None) -> ModelTable:
         it = self._tables.require(model)

@@ -130,10 +130,11 @@ class Suite:
         """How this test runs."""
         return watchword_mode
 
-    @pytest.fixture
-    def schema(self) -> Schema:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def schema(cls) -> Schema:
         """What adapters are bound to."""
-        return suite_schema(self.ids, self.naming)
+        return suite_schema(cls.ids, cls.naming)
 
     @pytest.fixture
     def backend(self, adapter: Adapter, schema: Schema, mode: Mode) -> Iterator[Adapter]:
