@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from watchword.testing.account_store_suite import AccountStoreSuite
     from watchword.testing.adapter_suite import AdapterSuite
     from watchword.testing.integration_suite import IntegrationSuite
+    from watchword.testing.secondary_storage_suite import SecondaryStorageSuite
     from watchword.testing.session_store_suite import SessionStoreSuite
     from watchword.testing.user_store_suite import UserStoreSuite
     from watchword.testing.verification_store_suite import VerificationStoreSuite
@@ -15,6 +16,7 @@ __all__ = [
     "AccountStoreSuite",
     "AdapterSuite",
     "IntegrationSuite",
+    "SecondaryStorageSuite",
     "SessionStoreSuite",
     "UserStoreSuite",
     "VerificationStoreSuite",
@@ -24,6 +26,7 @@ _SUITES: Final = {
     "AccountStoreSuite": "account_store_suite",
     "AdapterSuite": "adapter_suite",
     "IntegrationSuite": "integration_suite",
+    "SecondaryStorageSuite": "secondary_storage_suite",
     "SessionStoreSuite": "session_store_suite",
     "UserStoreSuite": "user_store_suite",
     "VerificationStoreSuite": "verification_store_suite",

@@ -42,6 +42,9 @@ pytest.register_assert_rewrite(
     "watchword.testing.revoked_session_store_suite",
     "watchword.testing.account_store_suite",
     "watchword.testing.verification_store_suite",
+    "watchword.testing.secondary_storage_ground",
+    "watchword.testing.secondary_storage_races",
+    "watchword.testing.secondary_storage_suite",
 )
 
 
