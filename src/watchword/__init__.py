@@ -19,7 +19,7 @@ from watchword.engine.options import (
 )
 from watchword.engine.personal_data import Erased, StillReferenced
 from watchword.engine.plugin import Plugin
-from watchword.engine.rate_limit import RateLimit, RateLimits
+from watchword.engine.rate_limit import PasswordGuesses, RateLimit, RateLimits
 from watchword.errors import (
     APIError,
     ConfigurationError,
@@ -66,6 +66,7 @@ __all__ = [
     "MigrationRefused",
     "Naming",
     "NoSuchUser",
+    "PasswordGuesses",
     "Plugin",
     "Purged",
     "RateLimit",

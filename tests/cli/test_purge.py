@@ -18,8 +18,10 @@ from click.testing import CliRunner
 
 from watchword import BlockingWatchword, EmailPassword
 from watchword.cli.commands import watchword
+from watchword.cli.purge import _lines
 from watchword.clock import utc_now
 from watchword.concurrency import run_blocking
+from watchword.storage.purge import Purged
 
 ROOT: Final = Path(__file__).parents[2]
 GUIDE: Final = (ROOT / "docs" / "guides" / "purging.md").read_text(encoding="utf-8")
@@ -140,6 +142,11 @@ def options(block: str) -> list[str]:
 
 
 APP: Final = ("--app", "shop.auth:auth")
+
+
+def test_only_what_went_is_named():
+    """Counters of requests too, where the database has them."""
+    assert _lines(Purged(sessions=0, verifications=1, rate_limits=2))[1:] == ["2 rate limits"]
 
 
 def test_the_line_for_cron_works(shop, add_rows):

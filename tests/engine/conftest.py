@@ -1,4 +1,4 @@
-"""A wire to the database server that can be listened to, and cut."""
+"""A wire to the database server that can be listened to and cut, and limiters to be asked."""
 
 import socket
 import struct
@@ -8,6 +8,10 @@ from contextlib import suppress
 
 import pytest
 from sqlalchemy import URL, make_url
+
+from watchword.engine.rate_limit import MemoryCounters, RateLimiter, RateLimits
+from watchword.errors import APIError
+from watchword.http.messages import Request
 
 
 class Tap:
@@ -117,3 +121,44 @@ def proxy_to() -> Iterator:
     yield proxy_to
     for proxy in proxies:
         proxy.stop()
+
+
+# --- limiters ----------------------------------------------------------------------------
+
+REQUEST = Request(method="POST", path="/api/auth/sign-in/email")
+
+
+class AskedLimiter(RateLimiter):
+    """A limiter that tells what becomes of requests; who is signed in is the test's to say."""
+
+    user_id: str | None = None
+
+    async def find_user(self) -> str | None:
+        """Return whom the test has signed in."""
+        return self.user_id
+
+    async def wait(self, path="/sign-in/email", address="203.0.113.7", request=REQUEST):
+        """Return how long a refused request is told to wait; None if it passed."""
+        try:
+            await self.check(request, path, address, self.find_user)
+        except APIError as refusal:
+            return int(refusal.headers["retry-after"])
+        return None
+
+    async def passing(self, path="/sign-in/email", address="203.0.113.7"):
+        """Count the requests that pass at one instant, up to 200."""
+        for passed in range(200):
+            if await self.wait(path, address) is not None:
+                return passed
+        return None
+
+
+@pytest.fixture
+def new_limiter(clock):
+    """Make limiters on the test's clock, or on another one."""
+
+    def new_limiter(*plugin_rules, clock=clock, store=None, **options) -> AskedLimiter:
+        counters = MemoryCounters(clock) if store is None else store
+        return AskedLimiter(RateLimits(**options), plugin_rules, counters)
+
+    return new_limiter

@@ -2,8 +2,19 @@
 
 import pytest
 
-from watchword import EmailPassword, RateLimits, Watchword
+from watchword import (
+    BlockingWatchword,
+    ConfigurationError,
+    EmailPassword,
+    Plugin,
+    RateLimit,
+    RateLimits,
+    Watchword,
+)
 from watchword.adapters.memory import MemoryAdapter
+from watchword.adapters.memory_storage import MemoryStorage
+from watchword.engine.endpoint import get
+from watchword.engine.rate_limit import MemoryCounters
 
 SIGN_IN = {"email": "ada@example.org", "password": "difference-engine"}
 PROXY = "10.0.0.1"
@@ -108,3 +119,78 @@ async def test_a_disabled_path_is_not_counted(new_auth, new_browser):
     auth = new_auth(rate_limits=RateLimits(max=1), disabled_paths=["/ok"])
 
     assert await statuses(new_browser(auth), "/ok", "/ok", "/unknown") == [404, 404, 404]
+
+
+class Reports(Plugin):
+    """An endpoint that costs much, and so is limited by user."""
+
+    id = "reports"
+    rate_limits = (RateLimit("/report", window=60, max=2, by="user"),)
+
+    @get("/report")
+    async def report(self, ctx) -> None:
+        """Report nothing."""
+
+
+async def test_a_plugin_limits_people_wherever_they_are(new_auth, new_browser):
+    """A second address is no second person; a session that has ended is nobody's."""
+    auth = new_auth(rate_limits=RateLimits(), plugins=[Reports()])
+    home = new_browser(auth)
+    await home.sign_up()
+    away = new_browser(auth, home.cookies, address="198.51.100.9")
+    stranger = new_browser(auth)
+
+    assert await statuses(home, "/report", "/report") == [200, 200]
+    assert await statuses(away, "/report") == [429]
+    assert await statuses(stranger, "/report") == [200]
+    await auth.store.delete_many("session", None)
+    assert await statuses(away, "/report") == [200]
+
+
+async def test_counting_by_user_renews_no_session(new_auth, new_browser, clock):
+    """What is limited may not be what keeps a session alive."""
+    auth = new_auth(rate_limits=RateLimits(), plugins=[Reports()])
+    browser = new_browser(auth)
+    await browser.sign_up()
+    before = await auth.store.find_many("session")
+    clock.advance(days=2)
+
+    answer = await browser.get("/report")
+
+    assert (answer.status, answer.set_cookies) == (200, [])
+    assert await auth.store.find_many("session") == before
+
+
+# --- stores beside the database -----------------------------------------------------------
+
+
+class Storage(MemoryStorage):
+    """Needs an event loop, and knows whether it is open."""
+
+    needs_loop = True
+    is_open = True
+
+    async def close(self):
+        """Close."""
+        self.is_open = False
+
+
+def test_a_blocking_instance_refuses_a_store_that_needs_a_loop():
+    """Found when it is made, and not at the first request."""
+    with pytest.raises(ConfigurationError, match="Storage needs an event loop"):
+        BlockingWatchword(
+            MemoryAdapter(),
+            secret="correct-horse-battery-staple-0123456789",
+            base_url="http://localhost:8000",
+            rate_limits=RateLimits(store=Storage()),
+        )
+
+
+async def test_the_store_is_closed_with_the_instance(new_auth):
+    """What it has opened is given back; a store that only counts has nothing to close."""
+    storage = Storage()
+
+    await new_auth(rate_limits=RateLimits(store=storage)).close()
+    await new_auth(rate_limits=RateLimits(store=MemoryCounters())).close()
+
+    assert not storage.is_open

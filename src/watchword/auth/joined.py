@@ -18,6 +18,7 @@ from watchword.engine.identity import signed_in
 from watchword.engine.options import EmailPassword, Options
 from watchword.engine.personal_data import erase_user
 from watchword.engine.plugin import Plugin
+from watchword.engine.rate_limit import CountersInSchema
 from watchword.engine.settings import Settings
 from watchword.errors import ConfigurationError
 from watchword.http.cookies import CookieAttributes, CookieJar
@@ -40,6 +41,7 @@ from watchword.storage.contract import Adapter, SchemaAdapter
 from watchword.storage.entities import Identity, PublicUser, User
 from watchword.storage.hooks import DatabaseHook
 from watchword.storage.ids import NewId
+from watchword.storage.secondary import SecondaryStorage
 from watchword.storage.store import Store
 from watchword.storage.stores import (
     AccountStore,
@@ -119,7 +121,7 @@ class Joined(Generic[PublicUser]):
         hooks = [*(hook for it in plugins for hook in it.database_hooks()), *database_hooks]
         self.adapter: Adapter[PublicUser] = self._usable(adapter_for(database))
         brought = Brought(users, sessions, accounts, verifications)
-        added: list[SchemaExtension] = [_fields_of(options), *plugins]
+        added = [*self._added_by(options), *plugins]
         own = brought.own(own_tables_of(self.adapter, hooks, new_id))
         schema = resolve_schema(CORE_MODELS, added, naming=naming, ids=ids, own=own)
         _check_ids(schema, options.email_password)
@@ -146,6 +148,14 @@ class Joined(Generic[PublicUser]):
     def _usable(self, adapter: Adapter[PublicUser]) -> Adapter[PublicUser]:
         """Return the adapter, unless this kind of instance cannot use it."""
         return adapter
+
+    def _added_by(self, options: Options) -> list[SchemaExtension]:
+        """Return what settings add to the schema, unless this instance cannot use them."""
+        self._check_counters(options.rate_limits.store)
+        return [_fields_of(options), CountersInSchema(options.rate_limits)]
+
+    def _check_counters(self, store: object) -> None:
+        """Refuse a store of counters that this kind of instance cannot use."""
 
     @property
     def _users(self) -> StoredUsers[PublicUser]:
@@ -198,6 +208,9 @@ class Joined(Generic[PublicUser]):
 
     async def _close(self) -> None:
         await self.instance.background.drain()
+        counters = self.options.rate_limits.store
+        if isinstance(counters, SecondaryStorage):
+            await counters.close()
         await self.adapter.close()
 
 

@@ -120,7 +120,11 @@ def _say_what_went(purged: Purged) -> None:
 
 
 def _lines(purged: Purged) -> list[str]:
-    counts = ((purged.sessions, "session"), (purged.verifications, "verification"))
+    counts = (
+        (purged.sessions, "session"),
+        (purged.verifications, "verification"),
+        (purged.rate_limits, "rate limit"),
+    )
     return [counted(number, noun) for number, noun in counts if number]
 
 

@@ -16,6 +16,7 @@ from watchword.engine.plugin import Plugin
 from watchword.engine.sessions import NewSession
 from watchword.errors import APIError, CoreError, ReferenceViolation
 from watchword.http.bodies import Answer, Body, Done
+from watchword.http.emails import canonical_email
 from watchword.storage.contract import Record
 from watchword.storage.entities import Identity, User
 
@@ -110,8 +111,7 @@ class Passwords(Plugin):
         check_password_not_too_long(body.password, _options(ctx))
         account = await find_credential(ctx.store, identity.user.id)
         stored = None if account is None else account["password"]
-        if not await ctx.passwords.verify(body.password, stored):
-            raise APIError(CoreError.INVALID_PASSWORD)
+        await _require_right(ctx, identity, body.password, stored)
         return Done()
 
 
@@ -119,15 +119,26 @@ async def require_right_password(ctx: Context, identity: Identity, password: str
     """Return the credential account of who is signed in, if this is its password.
 
     Raises:
-        APIError: The password is too long or wrong, or there is no such account.
+        APIError: The password is too long or wrong, there is no such account, or there were
+            too many guesses at it.
     """
     check_password_not_too_long(password, _options(ctx))
     account = await find_credential(ctx.store, identity.user.id)
     if account is None or account["password"] is None:
         raise APIError(CoreError.CREDENTIAL_ACCOUNT_NOT_FOUND)
-    if not await ctx.passwords.verify(password, account["password"]):
-        raise APIError(CoreError.INVALID_PASSWORD)
+    await _require_right(ctx, identity, password, account["password"])
     return account
+
+
+async def _require_right(
+    ctx: Context, identity: Identity, password: str, stored: str | None
+) -> None:
+    # Under the name of the sign-in: a stolen session gives no guesses of its own.
+    guess = ctx.guess("email", canonical_email(identity.user.email))
+    await guess.count()
+    if not await ctx.passwords.verify(password, stored):
+        raise APIError(CoreError.INVALID_PASSWORD)
+    await guess.was_right()
 
 
 def _options(ctx: Context) -> EmailPassword:

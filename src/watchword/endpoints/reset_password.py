@@ -141,6 +141,9 @@ class ResetPassword(Plugin):
         found = await ctx.verifications.find(_PURPOSE, token)
         if found is None or found.is_expired:
             raise APIError(CoreError.INVALID_TOKEN, status=400)
+        # Whoever reads the account's mail may use the new password from here at once.
+        permit = msgspec.json.decode(found.value, type=_Permit)
+        await ctx.guess("email", permit.email).was_right()
         password_hash = await ctx.passwords.hash(body.new_password)
         await ctx.store.run_in_transaction(partial(_write, ctx, token, password_hash, options))
         return Done()

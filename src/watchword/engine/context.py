@@ -16,6 +16,7 @@ from watchword.engine.endpoint import Endpoint
 from watchword.engine.mail import Mail, Mailer
 from watchword.engine.options import Options
 from watchword.engine.output import Output
+from watchword.engine.rate_limit import Guess, GuessLimiter, guess_limiter_of
 from watchword.engine.sessions import NewSession, Sessions
 from watchword.errors import ErrorCode
 from watchword.http.cookies import CookieJar, encode_uri_component
@@ -49,6 +50,7 @@ class Instance:
     accounts: AccountStore[User] = field(init=False)
     output: Output = field(init=False)
     addresses: ClientAddresses = field(init=False)
+    guesses: GuessLimiter = field(init=False)
     background: Background = field(init=False)
     mailer: Mailer = field(init=False)
     endpoints: list[Endpoint] = field(init=False, default_factory=list)
@@ -65,6 +67,9 @@ class Instance:
             "accounts": StoredAccounts(self.store, User.from_record),
             "output": Output(self.store.schema),
             "addresses": ClientAddresses(self.options.trusted_proxies, self.options.proxy_header),
+            "guesses": guess_limiter_of(
+                self.options.rate_limits, self.store, self.clock, secret=self.secrets[0]
+            ),
             "background": background,
             "mailer": Mailer(self.options.mail, background),
         }
@@ -128,6 +133,10 @@ class Context:
     def user_agent(self) -> str:
         """What the client calls itself; empty if it does not, cut to a sane length."""
         return _storable(self.request.header("user-agent") or "")[:1024]
+
+    def guess(self, field: str, value: str) -> Guess:
+        """Return a guess at the password of whoever has this value, from this client."""
+        return self.instance.guesses.at(f"{field}:{value}", self.ip_address)
 
     @property
     def session_token(self) -> str | None:

@@ -9,6 +9,7 @@ answer is a response, and cookies that were set before an error are sent.
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -16,10 +17,10 @@ import msgspec
 from watchword.engine.context import Context, Instance
 from watchword.engine.endpoint import Endpoint
 from watchword.engine.hooks import EndpointCall, EndpointHooks
-from watchword.engine.identity import require_identity
+from watchword.engine.identity import require_identity, signed_in
 from watchword.engine.origins import OriginGuard
 from watchword.engine.plugin import Plugin
-from watchword.engine.rate_limit import RateLimiter
+from watchword.engine.rate_limit import RateLimiter, counters_of
 from watchword.engine.router import Match, Router
 from watchword.errors import (
     APIError,
@@ -64,7 +65,7 @@ class Handler:
         self._limiter = RateLimiter(
             options.rate_limits,
             [limit for plugin in plugins for limit in plugin.rate_limits],
-            instance.clock,
+            counters_of(options.rate_limits, instance.store, instance.clock),
         )
         self._disabled = frozenset(path.rstrip("/") for path in options.disabled_paths)
         self.router = Router(plugins, base_path=options.path)
@@ -101,6 +102,7 @@ class Handler:
             ctx.request,
             _UNKNOWN_PATH if match is None else match.endpoint.path,
             self.instance.addresses.find(ctx.request),
+            partial(_user_of, ctx),
         )
         if match is None:
             return Response.empty(404)
@@ -211,6 +213,12 @@ class Handler:
             await self._guard.check_form(ctx.request)
         if endpoint.method == "GET":
             await self._guard.check_targets({}, ctx.request)
+
+
+async def _user_of(ctx: Context) -> str | None:
+    """Return the id of who is signed in; reads a row, and renews nothing."""
+    identity = await signed_in(ctx)
+    return None if identity is None else identity.user.id
 
 
 def _complete(response: Response, headers: Iterable[tuple[str, str]]) -> Response:

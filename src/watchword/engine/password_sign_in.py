@@ -58,14 +58,19 @@ class PasswordSignIn:
         alike, after the same work.
 
         Raises:
-            APIError: Passwords are switched off, or the user may not sign in.
+            APIError: Passwords are switched off, the user may not sign in, or there were too
+                many guesses at this account.
         """
         check_password_not_too_long(body.password, require_email_password(ctx.options))
+        [named] = whose.comparisons()
+        guess = ctx.guess(named.field, named.value)
+        await guess.count()
         found = await find_with_password(ctx.store, whose)
         stored = None if found is None else found[1]["password"]
         verified = await ctx.passwords.verify(body.password, stored)
         if found is None or not verified:
             raise APIError(self.refusal)
+        await guess.was_right()
         user, account = User.from_record(found[0]), found[1]
         await _require_verified(ctx, user, body)
         account = await self._with_todays_hash(ctx, account, body.password)

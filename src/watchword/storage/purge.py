@@ -19,22 +19,33 @@ OnProgress: TypeAlias = Callable[[int, int], None]
 """Hears after each batch how many rows went, and how many it will be."""
 
 # What of `Purged` counts which model; each model has an indexed `expires_at`.
-_EXPIRING: Final = {"sessions": "session", "verifications": "verification"}
+_EXPIRING: Final = {
+    "sessions": "session",
+    "verifications": "verification",
+    "rate_limits": "rate_limit",
+}
 # Drivers take 32,766 parameters in a statement at least.
 _MOST_IDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purged:
-    """How many rows of each model went, or would go."""
+    """How many rows of each model went, or would go.
+
+    Args:
+        sessions: Those that had ended.
+        verifications: Values that had expired.
+        rate_limits: Counters of windows that had ended, where the database counts requests.
+    """
 
     sessions: int
     verifications: int
+    rate_limits: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.sessions + self.verifications
+        return self.sessions + self.verifications + self.rate_limits
 
 
 async def count_expired(store: Store, clock: Clock, *, elsewhere: Collection[str] = ()) -> Purged:
@@ -43,7 +54,7 @@ async def count_expired(store: Store, clock: Clock, *, elsewhere: Collection[str
     return Purged(
         **{
             name: 0 if name in elsewhere else await store.count(model, F.expires_at <= now)
-            for name, model in _EXPIRING.items()
+            for name, model in _expiring(store)
         }
     )
 
@@ -83,12 +94,17 @@ async def purge_expired(
     expected = await count_expired(store, lambda: now, elsewhere=elsewhere)
     progress = _Progress(expected.total, on_progress)
     purged = {name: await purge() for name, purge in elsewhere.items()}
-    for name, model in _EXPIRING.items():
+    for name, model in _expiring(store):
         if name not in elsewhere:
             left = getattr(expected, name)
             expired = _Expired(store, model, F.expires_at <= now, left)
             purged[name] = await _purge(expired, batch_size=batch_size, progress=progress)
     return Purged(**purged)
+
+
+def _expiring(store: Store) -> list[tuple[str, str]]:
+    """Return what is counted, with its model; requests may be counted elsewhere."""
+    return [it for it in _EXPIRING.items() if it[1] in store.schema.models]
 
 
 async def purge_model(store: Store, model: str, *, now: datetime, batch_size: int = 1000) -> int:
