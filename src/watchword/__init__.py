@@ -2,6 +2,7 @@
 
 from watchword.auth import BlockingWatchword, Watchword
 from watchword.crypto.sealing import UnsealError
+from watchword.engine.cookie_cache import CookieCache
 from watchword.engine.findings import Finding
 from watchword.engine.hooks import EndpointCall, EndpointHook
 from watchword.engine.importing import Imported
@@ -46,6 +47,7 @@ __all__ = [
     "BlockingWatchword",
     "ChangeEmail",
     "ConfigurationError",
+    "CookieCache",
     "CookieOptions",
     "CoreError",
     "DatabaseHook",

@@ -17,6 +17,7 @@ import uvicorn
 from watchword import (
     AccountOptions,
     ChangeEmail,
+    CookieCache,
     CookieOptions,
     DeleteUser,
     EmailPassword,
@@ -41,6 +42,11 @@ PATIENCE: Final = 10
 
 # Base path to settings; `client/published.mjs` has the same for the published server.
 OFF: Final = RateLimits(enabled=False)
+CACHED: Final[dict[str, Any]] = {
+    "/cached/auth": "compact",
+    "/cached-jwt/auth": "jwt",
+    "/cached-jwe/auth": "jwe",
+}
 INSTANCES: Final[dict[str, dict[str, Any]]] = {
     "/api/auth": {
         "email_password": EmailPassword(),
@@ -108,6 +114,13 @@ INSTANCES: Final[dict[str, dict[str, Any]]] = {
             "myapp://",
             "other://host/path",
         ],
+    },
+    **{
+        path: {
+            "email_password": EmailPassword(),
+            "session": SessionOptions(cookie_cache=CookieCache(strategy=strategy)),
+        }
+        for path, strategy in CACHED.items()
     },
     "/named/auth": {"email_password": EmailPassword(), "plugins": [Username()]},
     "/fixed/auth": {

@@ -156,6 +156,8 @@ class BlockingWatchword(Joined[PublicUser]):
     def identify(self, request: Request) -> Identity[PublicUser] | None:
         """Return who sends a request, or None; reads one row and writes nothing.
 
+        With a cookie cache a copy spares the read, for GET and HEAD; it is at most `max_age` old.
+
         Raises:
             StorageUnavailable: The database cannot tell.
         """

@@ -12,9 +12,9 @@ from watchword.crypto.sealing import KeyRing
 from watchword.endpoints import CORE_ENDPOINTS
 from watchword.engine import environment
 from watchword.engine.additional_fields import AdditionalFields, ApplicationFields
-from watchword.engine.context import Context, Instance
+from watchword.engine.context import Instance
 from watchword.engine.handler import Handler
-from watchword.engine.identity import signed_in
+from watchword.engine.identity import identify
 from watchword.engine.options import EmailPassword, Options
 from watchword.engine.personal_data import erase_user
 from watchword.engine.plugin import Plugin
@@ -188,7 +188,7 @@ class Joined(Generic[PublicUser]):
         return metadata
 
     async def _identify(self, request: Request) -> Identity[PublicUser] | None:
-        found = await signed_in(Context(self.instance, request))
+        found = await identify(self.instance, request)
         if found is None or self._of_record == User.from_record:
             # The application's users are ours.
             return cast("Identity[PublicUser] | None", found)

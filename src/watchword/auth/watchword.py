@@ -135,6 +135,8 @@ class Watchword(Joined[PublicUser]):
     async def identify(self, request: Request) -> Identity[PublicUser] | None:
         """Return who sends a request, or None; reads one row and writes nothing.
 
+        With a cookie cache a copy spares the read, for GET and HEAD; it is at most `max_age` old.
+
         Raises:
             StorageUnavailable: The database cannot tell.
         """

@@ -37,7 +37,7 @@ class Accounts(Plugin):
 
     id = "accounts"
 
-    @get("/list-accounts")
+    @get("/list-accounts", copied=True)
     async def list_all(self, ctx: Context, identity: Identity) -> list[LinkedAccount]:
         """Return every way in of the user."""
         return [_shown(it) for it in await ctx.accounts.list_for_user(identity.user.id)]

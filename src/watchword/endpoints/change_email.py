@@ -66,13 +66,17 @@ class ChangeUserEmail(Plugin):
         """Write an address that is as unproved as the one before."""
         unverified = (F.id == identity.user.id) & (F.email_verified == False)  # noqa: E712 - a condition
 
-        async def write() -> None:
+        async def write() -> User:
             row = await ctx.store.update("user", unverified, {"email": new_email})
-            if row is not None and ctx.options.email_verification is not None:
-                await send_verification(ctx, User.from_record(row), callback_url)
+            if row is None:
+                return identity.user
+            changed = User.from_record(row)
+            if ctx.options.email_verification is not None:
+                await send_verification(ctx, changed, callback_url)
+            return changed
 
         try:
-            await ctx.store.run_in_transaction(write)
+            changed = await ctx.store.run_in_transaction(write)
         except UniqueViolation:
             return  # taken in this very moment; answered as if it had been before
-        ctx.send_session_again(identity.session)
+        ctx.send_session_again(identity.session, changed)

@@ -34,13 +34,15 @@ class GetSession(Plugin):
 
     id = "get-session"
 
-    @get("/get-session")
+    @get("/get-session", copied=True)
     async def read(self, ctx: Context, query: GetSessionQuery) -> CurrentSession | None:
         """Return the session and its user, or null; renews a session that is due."""
         ctx.headers.append(("pragma", "no-cache"))
         if ctx.options.session.defer_refresh:
             return await self._only_read(ctx, query)
-        found = await current_identity(ctx, renews=not query.disable_refresh)
+        found = await current_identity(
+            ctx, renews=not query.disable_refresh, copied=not query.disable_cookie_cache
+        )
         return None if found is None else CurrentSession(session=found.session, user=found.user)
 
     @post("/get-session")
@@ -53,7 +55,7 @@ class GetSession(Plugin):
         return None if found is None else CurrentSession(session=found.session, user=found.user)
 
     async def _only_read(self, ctx: Context, query: GetSessionQuery) -> CurrentSession | None:
-        found = await signed_in(ctx)
+        found = await signed_in(ctx, copied=not query.disable_cookie_cache)
         if found is None:
             if ctx.session_token is not None:
                 ctx.forget_session()

@@ -89,5 +89,5 @@ class Sessions(Plugin):
         if session is None:
             ctx.forget_session()
             raise APIError(CoreError.FAILED_TO_GET_SESSION)
-        ctx.send_session_again(session)
+        ctx.send_session_again(session, identity.user)
         return UpdatedSession(session=session)

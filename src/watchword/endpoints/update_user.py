@@ -8,7 +8,7 @@ from watchword.engine.endpoint import post
 from watchword.engine.plugin import Plugin
 from watchword.errors import APIError, CoreError, ReferenceViolation, UniqueViolation
 from watchword.http.bodies import UNSET, Done, OpenBody, UnsetType
-from watchword.storage.entities import Identity
+from watchword.storage.entities import Identity, User
 from watchword.storage.query import F
 
 __all__ = ["UpdateUser", "UpdateUserBody"]
@@ -44,7 +44,7 @@ class UpdateUser(Plugin):
             raise APIError(code or CoreError.FAILED_TO_UPDATE_USER) from error
         if row is None:
             raise APIError(CoreError.UNAUTHORIZED)
-        ctx.send_session_again(identity.session)
+        ctx.send_session_again(identity.session, User.from_record(row))
         return Done()
 
 

@@ -150,8 +150,9 @@ class VerifyEmail(Plugin):
         verified, session = written
         if session is not None:
             ctx.remember(session, verified)
-        elif options.auto_sign_in and present is not None:
-            ctx.send_session_again(present.session)
+        elif present is not None and present.user.id == user.id:
+            tell = ctx.send_session_again if options.auto_sign_in else ctx.copy_session
+            tell(present.session, verified)
         return Verified()
 
     async def _confirm_change(
@@ -190,7 +191,7 @@ class VerifyEmail(Plugin):
         if changed is None:
             return None
         if by.identity is not None:
-            ctx.send_session_again(by.identity.session)
+            ctx.send_session_again(by.identity.session, changed)
         return Verified(user=changed)
 
 

@@ -1,10 +1,9 @@
 """What an endpoint works with: the request, the instance's parts, and what goes out with it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
 from functools import partial
-from itertools import islice
-from typing import Final
 
 from watchword.clock import Clock
 from watchword.concurrency import Background
@@ -12,6 +11,7 @@ from watchword.crypto.passwords import Passwords
 from watchword.crypto.signing import sign, unsign
 from watchword.engine.additional_fields import AdditionalFields
 from watchword.engine.client_address import ClientAddresses
+from watchword.engine.cookie_cache import SessionCopies
 from watchword.engine.endpoint import Endpoint
 from watchword.engine.mail import Mail, Mailer
 from watchword.engine.options import Options
@@ -26,9 +26,6 @@ from watchword.storage.store import Store
 from watchword.storage.stores import AccountStore, StoredAccounts, VerificationStore
 
 __all__ = ["Context", "Instance"]
-
-_MOST_PARTS: Final = 100
-_SESSION_COOKIES: Final = ("session_token", "session_data", "dont_remember")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +44,8 @@ class Instance:
     purges: Mapping[str, Callable[[], Awaitable[int]]] = field(default_factory=dict)
     """What deletes expired rows that stores of the application's own keep, as in `Purged`."""
     sessions: Sessions = field(init=False)
+    copies: SessionCopies | None = field(init=False)
+    """Of sessions, in cookies; None where the settings have none made."""
     accounts: AccountStore[User] = field(init=False)
     output: Output = field(init=False)
     addresses: ClientAddresses = field(init=False)
@@ -64,6 +63,7 @@ class Instance:
         background = Background()
         made = {
             "sessions": Sessions(self.store, self.options.session, self.clock),
+            "copies": self._copies(),
             "accounts": StoredAccounts(self.store, User.from_record),
             "output": Output(self.store.schema),
             "addresses": ClientAddresses(self.options.trusted_proxies, self.options.proxy_header),
@@ -75,6 +75,12 @@ class Instance:
         }
         for name, part in made.items():
             object.__setattr__(self, name, part)
+
+    def _copies(self) -> SessionCopies | None:
+        cache, schema = self.options.session.cookie_cache, self.store.schema
+        if cache is None:
+            return None
+        return SessionCopies(cache, secrets=self.secrets, schema=schema, clock=self.clock)
 
     def code_of_taken(self, model: str, fields: Sequence[str]) -> ErrorCode | None:
         """Return what a plugin answers where values of these fields are taken, if one does."""
@@ -91,6 +97,13 @@ class Context:
     """Of the answer, be it a refusal or not."""
     new_session: Identity | None = None
     """Who was signed in by this call."""
+    takes_copies: bool = False
+    """Whether a copy in a cookie may tell who asks; only what is declared so takes one."""
+    started_at: datetime = field(init=False)
+    _to_copy: "_ToCopy | None" = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.started_at = self.instance.clock()
 
     @property
     def options(self) -> Options:
@@ -172,6 +185,7 @@ class Context:
         made = Session.from_record(session.row, token=session.token)
         self.new_session = Identity(made, user)
         self.send_session_token(session.token, lasting=session.remembered)
+        self._to_copy = _ToCopy(self.new_session, lasting=session.remembered)
         if not session.remembered:
             self._set_signed("dont_remember", "true", max_age=None)
         elif self.instance.cookies.find(self.request.cookies, "dont_remember") is not None:
@@ -182,20 +196,57 @@ class Context:
         lifetime = int(self.options.session.expires_in.total_seconds())
         self._set_signed("session_token", token, max_age=lifetime if lasting else None)
 
-    def send_session_again(self, session: Session) -> None:
-        """Set the cookie of a session that goes on, as lasting as it was."""
+    def send_session_again(self, session: Session, user: User) -> None:
+        """Set the cookies of a session that goes on, as lasting as it was.
+
+        Args:
+            session: As it is stored now.
+            user: Likewise.
+        """
         self.send_session_token(session.token, lasting=not self.is_forgetful)
+        self.copy_session(session, user)
 
     def forget_session(self) -> None:
         """Delete every cookie of the session, the parts of a divided one too."""
+        self._to_copy = None
         jar = self.instance.cookies
-        part = jar.name("session_data.")
-        parts = [name[len(part) :] for name in self.request.cookies if name.startswith(part)]
-        for name in _SESSION_COOKIES:
+        parts = [*jar.names_of_divided(self.request.cookies, "session_data")]
+        for name in dict.fromkeys(["session_token", "session_data", *parts, "dont_remember"]):
             self._clear(name)
-            if name == "session_data":
-                for number in _numbers(parts):
-                    self._clear(f"{name}.{number}")
+
+    # --- copies of the session -----------------------------------------------------------
+
+    def copy_session(self, session: Session, user: User) -> None:
+        """Let a copy go out with the answer, where the settings have one made.
+
+        Args:
+            session: As it is stored now; never from a copy, which would live for ever.
+            user: Likewise.
+        """
+        self._to_copy = _ToCopy(Identity(session, user), lasting=not self.is_forgetful)
+
+    async def copied_identity(self) -> Identity | None:
+        """Return who asks by the copy in their cookie; None where the store has to tell."""
+        copies, token = self.instance.copies, self.session_token
+        if copies is None or token is None or not self.takes_copies:
+            return None
+        copy = self.instance.cookies.find_divided(self.request.cookies, "session_data")
+        return None if copy is None else await copies.read(copy, token=token)
+
+    async def send_copy(self) -> None:
+        """Set the cookie with the copy that is to go out; once, with what was read last."""
+        copies, of, self._to_copy = self.instance.copies, self._to_copy, None
+        if copies is None or of is None:
+            return
+        # Its age counts from before the store was read, however long the call took since.
+        copy = await copies.write(of.identity, read_at=self.started_at, lasting=of.lasting)
+        lifetime = int(copies.lifetime(lasting=True).total_seconds()) if of.lasting else None
+        for cookie in self.instance.cookies.set_divided(
+            "session_data", copy, max_age=lifetime, sent=self.request.cookies
+        ):
+            self._set_cookie(cookie)
+
+    # --- cookies -------------------------------------------------------------------------
 
     def _set_signed(self, name: str, value: str, *, max_age: int | None) -> None:
         signed = sign(value, self.instance.secrets[0])
@@ -229,9 +280,13 @@ class Context:
         await self.store.after_commit(partial(mailer.post, mail))
 
 
-def _numbers(parts: Iterable[str]) -> Iterable[str]:
-    """Return what numbers a part of a cookie; no more than a cookie of ours was divided into."""
-    return islice((it for it in parts if it.isascii() and it.isdecimal()), _MOST_PARTS)
+@dataclass(frozen=True, slots=True)
+class _ToCopy:
+    """Of whom a copy is to be sent, and whether it may outlive the browser."""
+
+    identity: Identity
+    _: KW_ONLY
+    lasting: bool
 
 
 def _sets(header: tuple[str, str], cookie: str) -> bool:

@@ -24,6 +24,7 @@ class Declaration:
     path: str
     form: bool = False
     fresh: bool = False
+    copied: bool = False
     routed: bool = True
     hidden: bool = False
 
@@ -63,15 +64,21 @@ class Endpoint:
         return self.declaration.path
 
 
-def get(path: str, *, fresh: bool = False, hidden: bool = False) -> Callable[[Function], Function]:
+def get(
+    path: str, *, fresh: bool = False, copied: bool = False, hidden: bool = False
+) -> Callable[[Function], Function]:
     """Declare a method of a plugin as an endpoint that is read.
 
     Args:
         path: Below the base path; `:name` stands for a part that the method takes.
         fresh: The sign-in must be recent.
+        copied: A copy in a cookie may tell who asks, where the settings have one made; a session
+            that was revoked may then still be answered for a while. All others ask the store.
         hidden: Not described in the OpenAPI document.
     """
-    return _declare(Declaration(method="GET", path=path, fresh=fresh, hidden=hidden))
+    return _declare(
+        Declaration(method="GET", path=path, fresh=fresh, copied=copied, hidden=hidden)
+    )
 
 
 def post(path: str, *, form: bool = False, fresh: bool = False) -> Callable[[Function], Function]:
@@ -98,6 +105,11 @@ def _declare(declaration: Declaration) -> Callable[[Function], Function]:
             raise ConfigurationError(
                 f"The path {declaration.path!r} of {function.__qualname__} is malformed.",
                 hint="Begin it with a slash, and do not end it with one.",
+            )
+        if declaration.fresh and declaration.copied:
+            raise ConfigurationError(
+                f"{function.__qualname__} wants a recent sign-in, and takes a copy's word for it.",
+                hint="Declare it with fresh=True alone.",
             )
         return mark(function, declaration)
 

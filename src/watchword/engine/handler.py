@@ -110,7 +110,7 @@ class Handler:
         if match.endpoint.method != "GET":
             await self._guard.check_caller(ctx.request)
             await self._guard.check_targets(body, ctx.request)
-        result = await self._with_hooks(ctx, match, body)
+        result = await self._called(ctx, match, body)
         if isinstance(result, Response):
             return result
         return Response.json(self.instance.output.render(result))
@@ -141,7 +141,7 @@ class Handler:
         own = given.__struct_encode_fields__
         # Additional fields may come from a form: they are nothing but that.
         extra = {name: it for name, it in values.pop(_REST, {}).items() if name not in own}
-        return await self._with_hooks(ctx, Match(endpoint), {**extra, **values}, over_http=False)
+        return await self._called(ctx, Match(endpoint), {**extra, **values}, over_http=False)
 
     def endpoint_of(self, function: Callable[..., Any]) -> Endpoint:
         """Return the endpoint that a plugin's class declares with this method.
@@ -157,8 +157,20 @@ class Handler:
                 hint="Enable the plugin that it belongs to.",
             ) from None
 
-    async def _with_hooks(
+    async def _called(
         self, ctx: Context, match: Match, body: object, *, over_http: bool = True
+    ) -> object:
+        """Call an endpoint with all that is around it; a copy of the session goes out last."""
+        try:
+            result = await self._with_hooks(ctx, match, body, over_http=over_http)
+        except APIError:
+            await ctx.send_copy()
+            raise
+        await ctx.send_copy()
+        return result
+
+    async def _with_hooks(
+        self, ctx: Context, match: Match, body: object, *, over_http: bool
     ) -> object:
         path = match.endpoint.path
         if not self._hooks.concern(path):
@@ -194,6 +206,7 @@ class Handler:
             arguments["query"] = validate(query, endpoint.query, at="query")
         if over_http:
             await self._check_origin(ctx, endpoint)
+        ctx.takes_copies = endpoint.declaration.copied
         if endpoint.needs_session:
             fresh = endpoint.declaration.fresh
             arguments["identity"] = await require_identity(ctx, fresh=fresh)

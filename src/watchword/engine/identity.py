@@ -1,27 +1,66 @@
-"""Who sends a request: read from the session cookie, tidied and renewed on the way."""
+"""Who sends a request: read by the session cookie, tidied and renewed on the way.
 
-from watchword.engine.context import Context
+A copy of the session in another cookie spares the read where the endpoint is declared to take one
+(`copied=True`) or the application only asks who it is. Everything else reads the store: a session
+that was revoked does nothing, whatever the browser has kept of it.
+"""
+
+from typing import Final
+
+from watchword.engine.context import Context, Instance
 from watchword.errors import APIError, CoreError
+from watchword.http.messages import Request
 from watchword.storage.entities import Identity
 
-__all__ = ["current_identity", "needs_renewal", "require_identity", "signed_in"]
+__all__ = ["current_identity", "identify", "needs_renewal", "require_identity", "signed_in"]
+
+# With these an application's route changes nothing (RFC 9110, 9.2.1).
+_SAFE: Final = frozenset({"GET", "HEAD"})
 
 
-async def signed_in(ctx: Context) -> Identity | None:
-    """Return who is signed in, or None; reads one row and changes nothing."""
+async def identify(instance: Instance, request: Request) -> Identity | None:
+    """Return who sends a request to a route of the application's own, or None."""
+    copies = instance.copies
+    # A copy lacks what is not returned to clients, and the application is to get whole users.
+    takes_copies = copies is not None and copies.are_complete and request.method in _SAFE
+    return await signed_in(Context(instance, request, takes_copies=takes_copies))
+
+
+async def signed_in(ctx: Context, *, copied: bool = True) -> Identity | None:
+    """Return who is signed in, or None; reads one row at most and changes nothing.
+
+    Args:
+        ctx: Of the call.
+        copied: Take a copy where the endpoint takes them.
+    """
+    found = await ctx.copied_identity() if copied else None
+    if found is not None:
+        return found
     token = ctx.session_token
     found = None if token is None else await ctx.sessions.find(token)
-    return None if found is None or ctx.sessions.is_expired(found.session) else found
+    if found is None or ctx.sessions.is_expired(found.session):
+        return None
+    return _read(ctx, found)
 
 
-async def current_identity(ctx: Context, *, renews: bool = True) -> Identity | None:
+async def current_identity(
+    ctx: Context, *, renews: bool = True, copied: bool = True
+) -> Identity | None:
     """Return who is signed in, or None.
 
     A session in use that is due is renewed, one that has ended is deleted, and cookies that
     lead nowhere are cleared; but not by a GET where renewal is deferred, which never writes.
+
+    Args:
+        ctx: Of the call.
+        renews: Renew a session that is due.
+        copied: Take a copy where the endpoint takes them, unless the session is due.
     """
     if ctx.options.session.defer_refresh and ctx.request.method == "GET":
-        return await signed_in(ctx)
+        return await signed_in(ctx, copied=copied)
+    found = await ctx.copied_identity() if copied else None
+    if found is not None and not (renews and needs_renewal(ctx, found)):
+        return found
     token = ctx.session_token
     if token is None:
         return None
@@ -33,6 +72,13 @@ async def current_identity(ctx: Context, *, renews: bool = True) -> Identity | N
         return None
     if renews and needs_renewal(ctx, found):
         return await _renewed(ctx, found)
+    return _read(ctx, found)
+
+
+def _read(ctx: Context, found: Identity) -> Identity:
+    """Let a copy of what the store has spare the next read, where the endpoint takes copies."""
+    if ctx.takes_copies:
+        ctx.copy_session(found.session, found.user)
     return found
 
 
@@ -46,7 +92,7 @@ async def _renewed(ctx: Context, identity: Identity) -> Identity | None:
     if session is None:
         ctx.forget_session()
         return None
-    ctx.send_session_token(session.token, lasting=True)
+    ctx.send_session_again(session, identity.user)
     return Identity(session, identity.user)
 
 

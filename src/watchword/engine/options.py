@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
+from watchword.engine.cookie_cache import CookieCache
 from watchword.engine.hooks import EndpointHook
 from watchword.engine.mail import SendMail
 from watchword.engine.origins import TrustedOrigins
@@ -185,6 +186,7 @@ class SessionOptions:
         refresh: Renew sessions in use; without it they end `expires_in` after the sign-in.
         defer_refresh: Reading a session never writes: the answer tells that it is due, and
             the client asks for the renewal by POST. For reads from a replica.
+        cookie_cache: Answer reads from a copy in a cookie; None asks the store each time.
         additional_fields: Further fields by logical name.
     """
 
@@ -194,11 +196,14 @@ class SessionOptions:
     fresh_age: timedelta = timedelta(days=1)
     refresh: bool = True
     defer_refresh: bool = False
+    cookie_cache: CookieCache | None = None
     additional_fields: Mapping[str, Field] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_lifetime("expires_in", self.expires_in)
         _check_lifetime("forgotten_in", self.forgotten_in)
+        if self.cookie_cache is not None:
+            self.cookie_cache.check_within(self.expires_in)
         if self.fresh_age < timedelta(0):
             raise ConfigurationError(
                 "fresh_age is negative.", hint="Use a span, or timedelta(0) for always fresh."

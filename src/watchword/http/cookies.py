@@ -1,8 +1,9 @@
 """Cookies: read as browsers send them, written with one set of attributes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
@@ -23,6 +24,10 @@ _UNESCAPED: Final = "!*'()"  # beside letters, digits and "-_.~", which are neve
 _BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 (5.6.2)
 _DOMAIN: Final = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+# Characters of a Set-Cookie header: a browser keeps 4,096 bytes of a cookie or nothing at all
+# (RFC 6265, 6.1).
+_LONGEST: Final = 4050
+_MOST_PARTS: Final = 100
 
 
 def encode_uri_component(text: str) -> str:
@@ -175,3 +180,60 @@ class CookieJar:
     def clear(self, short: str) -> str:
         """Return the Set-Cookie header that deletes the cookie."""
         return self.set(short, "", max_age=0)
+
+    # --- values too long for one cookie --------------------------------------------------
+
+    def find_divided(self, cookies: Mapping[str, str], short: str) -> str | None:
+        """Return a value that may have been divided; None if there is none, or too much of it."""
+        whole = self.find(cookies, short)
+        if whole:
+            return whole if len(whole) <= _LONGEST else None
+        parts = []
+        for number in range(_MOST_PARTS):
+            part = self.find(cookies, f"{short}.{number}")
+            if not part or len(part) > _LONGEST:
+                break
+            parts.append(part)
+        return "".join(parts) or None
+
+    def set_divided(
+        self, short: str, value: str, *, max_age: int | None, sent: Mapping[str, str]
+    ) -> list[str]:
+        """Return the headers that store a value in as many cookies as it needs.
+
+        Parts of an older value, which would be taken for its end, are deleted. One that is too
+        long for a hundred cookies is not stored, and nothing of an older one stays.
+
+        Args:
+            short: The name without prefix; parts are named `short.0` and on.
+            value: Of characters that are not percent-encoded.
+            max_age: Seconds that it lives; None lets it end with the browser.
+            sent: The cookies that the browser has.
+        """
+        parts = self._divided(short, value, max_age)
+        stale = [name for name in self.names_of_divided(sent, short) if name not in parts]
+        stored = [self.set(name, part, max_age=max_age) for name, part in parts.items()]
+        return [*map(self.clear, stale), *stored]
+
+    def names_of_divided(self, cookies: Mapping[str, str], short: str) -> Iterator[str]:
+        """Go through the short names of a value and its parts that were sent."""
+        if self.name(short) in cookies:
+            yield short
+        before = self.name(f"{short}.")
+        numbers = (name[len(before) :] for name in cookies if name.startswith(before))
+        # No more than a cookie of ours was divided into.
+        for number in islice((it for it in numbers if _is_number(it)), _MOST_PARTS):
+            yield f"{short}.{number}"
+
+    def _divided(self, short: str, value: str, max_age: int | None) -> dict[str, str]:
+        room = _LONGEST - len(self.set(f"{short}.{_MOST_PARTS - 1}", "", max_age=max_age))
+        if len(value) <= room:
+            return {short: value}
+        if len(value) > room * _MOST_PARTS:
+            return {}
+        starts = range(0, len(value), room)
+        return {f"{short}.{at // room}": value[at : at + room] for at in starts}
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

@@ -14,4 +14,7 @@ export const PATHS = {
   shared: "/shared/auth",
   named: "/named/auth",
   fixed: "/fixed/auth",
+  cached: "/cached/auth",
+  cachedSigned: "/cached-jwt/auth",
+  cachedSealed: "/cached-jwe/auth",
 };

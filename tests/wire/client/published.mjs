@@ -40,6 +40,11 @@ const SESSION_FIELDS = {
   level: { type: "string", required: false, input: false },
 };
 
+const cachedBy = (strategy) => ({
+  emailAndPassword: { enabled: true },
+  session: { cookieCache: { enabled: true, strategy } },
+});
+
 // Name to settings; `deliver` takes every mail.
 function settingsOf(deliver) {
   const send =
@@ -110,6 +115,9 @@ function settingsOf(deliver) {
         "other://host/path",
       ],
     },
+    cached: cachedBy("compact"),
+    cachedSigned: cachedBy("jwt"),
+    cachedSealed: cachedBy("jwe"),
     named: { emailAndPassword: { enabled: true }, plugins: [username()] },
     fixed: {
       emailAndPassword: { enabled: true, requireEmailVerification: true },

@@ -12,6 +12,7 @@ import "./stories/accounts.mjs";
 import "./stories/switches.mjs";
 import "./stories/stores.mjs";
 import "./stories/usernames.mjs";
+import "./stories/copies.mjs";
 
 const [origin, server = "watchword", wanted = ""] = process.argv.slice(2);
 const failed = await tellAll(new World(origin, server), wanted);
