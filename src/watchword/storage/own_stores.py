@@ -13,6 +13,7 @@ from typing import Any, Final
 from watchword.errors import ConfigurationError, ReferenceViolation, StorageUnavailable
 from watchword.schema import OnDelete, Schema
 from watchword.schema.elsewhere import without
+from watchword.storage.consuming import consume_in_steps
 from watchword.storage.contract import (
     Adapter,
     Capabilities,
@@ -175,10 +176,7 @@ class OwnStores:
         """Delete one row that matches and return it, to one of several racing callers."""
         if model not in self._own and isinstance(self._adapter, ConsumingAdapter):
             return await self._adapter.consume_one(model, where)
-        while (row := await self.find_one(model, where, lock=True)) is not None:
-            if await self.delete_many(model, where & (F.id == row["id"])):
-                return row
-        return None
+        return await consume_in_steps(self, model, where)
 
     async def delete_many(self, model: str, where: Where | None) -> int:
         """Delete all rows that match and return how many went; each goes for one caller."""

@@ -11,6 +11,7 @@ from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.schema import Schema
 from watchword.storage.after_commit import Unit, Work
 from watchword.storage.conditions import stored_condition
+from watchword.storage.consuming import consume_in_steps
 from watchword.storage.contract import (
     Adapter,
     BulkAdapter,
@@ -258,11 +259,7 @@ class Store:
     async def _consume(self, model: str, condition: Where) -> Record | None:
         if isinstance(self.adapter, ConsumingAdapter):
             return await self.adapter.consume_one(model, condition)
-        # The exact count names the one winner; a loser looks for another row that matches.
-        while (row := await self.adapter.find_one(model, condition, lock=True)) is not None:
-            if await self.adapter.delete_many(model, condition & (F.id == row["id"])):
-                return row
-        return None
+        return await consume_in_steps(self.adapter, model, condition)
 
     async def _each(
         self,
