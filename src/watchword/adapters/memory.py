@@ -77,6 +77,7 @@ class MemoryAdapter:
         limit: int | None = None,
         offset: int = 0,
         include: Sequence[Include] = (),
+        lock: bool = False,  # noqa: ARG002 - who has the turn is alone
     ) -> list[Record]:
         """Return all rows that match, or a page of them."""
         kind = self._checked(model, where)

@@ -113,8 +113,12 @@ class Adapter(Protocol[PublicUser_co]):
         limit: int | None = None,
         offset: int = 0,
         include: Sequence[Include] = (),
+        lock: bool = False,
     ) -> list[Record]:
-        """Return all rows that match, or a page of them; rows that tie are ordered by id."""
+        """Return all rows that match, or a page of them; rows that tie are ordered by id.
+
+        With `lock` they are read as `find_one` does it, and locked in their order.
+        """
 
     async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
         """Change one row that matches and return it as it is then; None if none matches.

@@ -112,15 +112,16 @@ class OwnStores:
         limit: int | None = None,
         offset: int = 0,
         include: Sequence[Include] = (),
+        lock: bool = False,
     ) -> list[Record]:
         """Return all rows that match, or a page of them; rows that tie are ordered by id."""
         page: dict[str, Any] = {"order_by": order_by, "limit": limit, "offset": offset}
         if not self._concerns(model, include):
-            return await self._adapter.find_many(model, where, include=include, **page)
+            return await self._adapter.find_many(model, where, include=include, lock=lock, **page)
         if model in self._own:
             rows = await self._found(model, where, **page)
         else:
-            rows = await self._adapter.find_many(model, where, **page)
+            rows = await self._adapter.find_many(model, where, lock=lock, **page)
         return [await self._with_related(model, row, include) for row in rows]
 
     async def count(self, model: str, where: Where | None = None, *, lock: bool = False) -> int:

@@ -287,12 +287,8 @@ class Store:
         locks shows what is there now; in the order of ids, so that of two callers one waits
         for the other and not both.
         """
-        ids: list[Any] = []
-        rest = condition
-        while (row := await self.adapter.find_one(model, rest, lock=True)) is not None:
-            ids.append(row["id"])
-            rest = condition & (F.id > row["id"])
-        return ids
+        rows = await self.adapter.find_many(model, condition, lock=True)
+        return [row["id"] for row in rows]
 
     # --- transactions ----------------------------------------------------------------
 

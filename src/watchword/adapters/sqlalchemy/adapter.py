@@ -163,6 +163,7 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
         limit: int | None = None,
         offset: int = 0,
         include: Sequence[Include] = (),
+        lock: bool = False,
     ) -> list[Record]:
         """Return all rows that match, or a page of them; rows that tie are ordered by id."""
         it = self._checked(model, where)
@@ -175,6 +176,7 @@ class SQLAlchemyAdapter(Generic[PublicUser]):
             limit=limit,
             offset=offset,
             relations=self._reader.relations(it, include),
+            lock=lock,
         )
         return await self._gate.read(model, read)
 

@@ -219,16 +219,17 @@ class Transactions(Suite):
 
         assert [row["code"] for row in peek("ticket")] == ["parent"]
 
+    @pytest.mark.parametrize("find", ["find_one", "find_many"])
     async def test_a_locked_row_waits(
-        self, transactional: Backend, add: Add, race: Race, peek: Peek
+        self, transactional: Backend, add: Add, race: Race, peek: Peek, find: str
     ) -> None:
         """16 callers read with a lock, then write: every one of them counts."""
         await add("ticket", code="one", uses=0)
 
         async def read_and_write() -> None:
             async with transactional.transaction():
-                row = await transactional.find_one("ticket", F.code == "one", lock=True)
-                assert row is not None
+                found = await getattr(transactional, find)("ticket", F.code == "one", lock=True)
+                [row] = found if find == "find_many" else [found]
                 changes = {"uses": row["uses"] + 1}
                 assert await transactional.update("ticket", F.code == "one", changes)
 
