@@ -1,9 +1,10 @@
-"""How many sessions a second get-session reads, beside the least that could do it.
+"""How many sessions a second get-session reads, by where it reads them, beside a floor.
 
 The floor is a bare ASGI handler that finds the session by one prepared join with asyncpg and
-encodes the same JSON. Both run under uvicorn with one worker, on the same PostgreSQL, one
-after the other in turns, so that a noisy machine disturbs both alike; the ratio is what
-counts.
+encodes the same JSON. Sessions are read from the database, from Redis beside it, from Redis
+alone, and from a copy in the browser's cookie. All run under uvicorn with one worker, on the same
+PostgreSQL and Redis, one after the other in turns, so that a noisy machine disturbs all alike;
+the ratios are what counts.
 
     python bench/session_read.py [--rounds 7] [--seconds 2] [--connections 16]
 """
@@ -17,8 +18,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -28,13 +30,18 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import msgspec
 
-from watchword import EmailPassword, RateLimits, Watchword
+from watchword import CookieCache, EmailPassword, RateLimits, SessionOptions, Watchword
+from watchword.adapters.redis import RedisStorage
 from watchword.http.bodies import format_instant
 from watchword.integrations.asgi import ASGIHandler
+from watchword.storage.cached_sessions import CachedSessions
+from watchword.storage.secondary_sessions import SecondarySessions
 
 SECRET = "a secret that only this benchmark knows"
 SERVER = os.environ.get("WATCHWORD_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432")
+REDIS = os.environ.get("WATCHWORD_REDIS_URL", "redis://127.0.0.1:6379")
 DATABASE = os.environ.get("BENCH_DATABASE", "")
+HOUR = timedelta(hours=1)
 
 JOIN = """
 SELECT s.id, s.user_id, s.token, s.expires_at, s.ip_address, s.user_agent, s.created_at,
@@ -48,6 +55,19 @@ SESSION_KEYS = (
 USER_KEYS = "id name email emailVerified image createdAt updatedAt".split()  # noqa: SIM905
 
 
+def redis_storage() -> RedisStorage:
+    """Return the storage of this run."""
+    return RedisStorage(REDIS, prefix=f"{DATABASE.rpartition('/')[2]}:")
+
+
+MODES: dict[str, Callable[[], dict[str, Any]]] = {
+    "database": dict,
+    "cached": lambda: {"sessions": CachedSessions(storage=redis_storage())},
+    "secondary": lambda: {"sessions": SecondarySessions(redis_storage())},
+    "cookie": lambda: {"session": SessionOptions(cookie_cache=CookieCache(max_age=HOUR))},
+}
+
+
 def watchword_app() -> ASGIHandler:
     """Return the application that is measured."""
     return ASGIHandler(
@@ -58,6 +78,7 @@ def watchword_app() -> ASGIHandler:
             email_password=EmailPassword(),
             # Counted as everywhere, and never reached.
             rate_limits=RateLimits(max=1_000_000_000),
+            **MODES[os.environ["BENCH_MODE"]](),
         )
     )
 
@@ -100,7 +121,7 @@ def floor_app() -> Floor:
 
 
 @contextmanager
-def serving(app: str, database: str) -> Iterator[int]:
+def serving(app: str, database: str, mode: str = "") -> Iterator[int]:
     """Run an application under uvicorn with one worker; its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -110,7 +131,8 @@ def serving(app: str, database: str) -> Iterator[int]:
         "--port", str(port), "--no-access-log", "--log-level", "warning",
         "--app-dir", str(Path(__file__).parent),
     ]  # fmt: skip
-    process = subprocess.Popen(command, env={**os.environ, "BENCH_DATABASE": database})
+    environment = {**os.environ, "BENCH_DATABASE": database, "BENCH_MODE": mode}
+    process = subprocess.Popen(command, env=environment)
     try:
         wait_for(port)
         yield port
@@ -148,7 +170,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 
 
 async def sign_up(port: int) -> str:
-    """Make a user and return their session cookie."""
+    """Make a user and return their cookies."""
     email = f"{token_hex(6)}@example.org"
     body = msgspec.json.encode({"name": "Ada", "email": email, "password": "correct horse"})
     head = (
@@ -156,7 +178,8 @@ async def sign_up(port: int) -> str:
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     answer, _ = await request_once(port, head.encode(), body)
-    return answer.partition(b"set-cookie: ")[2].partition(b";")[0].decode()
+    lines = [line for line in answer.decode().splitlines() if line.startswith("set-cookie: ")]
+    return "; ".join(line.removeprefix("set-cookie: ").partition(";")[0] for line in lines)
 
 
 async def requests_per_second(
@@ -203,34 +226,36 @@ def own_database() -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure both in turns and print the ratio."""
+    """Measure all in turns and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
     load = {"seconds": options.seconds, "connections": options.connections}
-    with (
-        own_database() as database,
-        serving("watchword_app", database) as ours,
-        serving("floor_app", database) as floor,
-    ):
-        cookie = asyncio.run(sign_up(ours))
-        ratios = []
+    with own_database() as database, ExitStack() as stack:
+        served = {
+            mode: stack.enter_context(serving("watchword_app", database, mode)) for mode in MODES
+        }
+        cookies = {mode: asyncio.run(sign_up(port)) for mode, port in served.items()}
+        served["bare"] = stack.enter_context(serving("floor_app", database))
+        cookies["bare"] = cookies["database"]
+        rounds = []
         for number in range(options.rounds + 1):
-            ours_rate = asyncio.run(requests_per_second(ours, cookie, **load))
-            floor_rate = asyncio.run(requests_per_second(floor, cookie, **load))
+            rates = {
+                mode: asyncio.run(requests_per_second(port, cookies[mode], **load))
+                for mode, port in served.items()
+            }
             if number == 0:
                 continue  # the first round warms caches and pools
-            ratios.append(ours_rate / floor_rate)
-            print(
-                f"round {number}: get-session {ours_rate:7,.0f}/s   "
-                f"bare asyncpg {floor_rate:7,.0f}/s   ratio {ratios[-1]:.2f}"
-            )
-        print(
-            f"median ratio {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f}); first aim 0.45, goal 0.70"
-        )
+            rounds.append(rates)
+            print(f"round {number}: " + "  ".join(f"{it} {n:,.0f}/s" for it, n in rates.items()))
+        for mode in MODES:
+            beside = [it[mode] / it["database"] for it in rounds]
+            print(f"{mode}: {statistics.median(beside):.2f} of database", end="; ")
+            bare = [it[mode] / it["bare"] for it in rounds]
+            print(f"{statistics.median(bare):.2f} ({min(bare):.2f} to {max(bare):.2f}) of bare")
+        print("aims for database beside bare asyncpg: 0.45 first, 0.70 in the end")
 
 
 if __name__ == "__main__":

@@ -36,15 +36,19 @@ from watchword.errors import (
 from watchword.http.messages import Request, Response
 from watchword.migrations import Migrated
 from watchword.schema import Field, Naming
+from watchword.storage.cached_sessions import CachedSessions
 from watchword.storage.entities import Account, Identity, Session, User
 from watchword.storage.hooks import DatabaseHook
 from watchword.storage.purge import Purged
+from watchword.storage.secondary_sessions import SecondarySessions
+from watchword.storage.secondary_verifications import SecondaryVerifications
 
 __all__ = [
     "APIError",
     "Account",
     "AccountOptions",
     "BlockingWatchword",
+    "CachedSessions",
     "ChangeEmail",
     "ConfigurationError",
     "CookieCache",
@@ -75,6 +79,8 @@ __all__ = [
     "RateLimits",
     "Request",
     "Response",
+    "SecondarySessions",
+    "SecondaryVerifications",
     "SendMail",
     "Session",
     "SessionOptions",

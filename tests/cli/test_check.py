@@ -193,3 +193,35 @@ def test_in_memory_there_are_settings_alone(write):
 def test_wrong_use_is_another_exit_code(write, arguments):
     """A script tells a mistake of its own from a finding."""
     assert run("check", *arguments).exit_code == 2
+
+
+# --- secondary storages -----------------------------------------------------------------------
+
+STORAGE: Final = """\
+mail=send,
+    rate_limits=__import__("watchword").RateLimits(
+        store=__import__("watchword.adapters.redis").adapters.redis.RedisStorage({url!r})
+    )
+"""
+
+
+def test_a_storage_that_nobody_answers_for(write):
+    """It is named, with what the driver met and without the password."""
+    write(STORAGE.format(url="redis://:hidden-word@127.0.0.1:1"))
+    run("migrate", *APP)
+
+    result = run("check", *APP)
+
+    assert result.exit_code == 1
+    assert re.search(r"error +W113 +RedisStorage: The connection to Redis was lost", result.output)
+    assert "hidden-word" not in result.output
+
+
+def test_a_storage_that_answers(write, redis_url):
+    """Nothing is said of it, and nothing is left in it."""
+    write(STORAGE.format(url=redis_url))
+    run("migrate", *APP)
+
+    result = run("check", *APP)
+
+    assert (result.exit_code, result.output.count("W113")) == (0, 0)

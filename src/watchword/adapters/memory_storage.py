@@ -1,5 +1,6 @@
 """Short-lived values in the memory of this process: the reference for every secondary storage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -49,6 +50,10 @@ class MemoryStorage:
         with self._lock:
             entry = self._find(key, self._now())
             return None if entry is None else entry.value
+
+    async def get_many(self, keys: Sequence[str]) -> list[str | None]:
+        """Return a value for each key, in their order."""
+        return [await self.get(key) for key in keys]
 
     async def set(self, key: str, value: str, *, ttl: float) -> None:
         """Keep a value for so many seconds, in place of any other."""

@@ -1,7 +1,7 @@
 """The stores that an application brings instead of the database's."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -10,10 +10,12 @@ from watchword.concurrency import call
 from watchword.errors import ConfigurationError
 from watchword.schema import OwnTable
 from watchword.schema.elsewhere import KeptElsewhere
+from watchword.storage.cached_sessions import CachedSessions
 from watchword.storage.contract import Adapter
 from watchword.storage.own_rows import OwnAccounts, OwnRows, OwnSessions, OwnUsers
 from watchword.storage.own_stores import OwnStores
 from watchword.storage.own_verifications import OwnVerifications
+from watchword.storage.secondary_sessions import SecondarySessions
 from watchword.storage.store import Store
 from watchword.storage.stores import (
     AccountStore,
@@ -48,10 +50,26 @@ class Brought:
     accounts: Any
     verifications: Any
 
+    cached: CachedSessions | None = field(init=False, default=None)
+    """Where sessions are read that something else keeps."""
+
     def __post_init__(self) -> None:
+        if isinstance(self.sessions, CachedSessions):
+            object.__setattr__(self, "cached", self.sessions)
+            object.__setattr__(self, "sessions", None)
+        elif isinstance(self.sessions, SecondarySessions):
+            # Their users are in the database, which would be asked with each request.
+            beside = CachedSessions(storage=self.sessions.storage)
+            object.__setattr__(self, "cached", beside)
         for name, protocol in _PROTOCOLS.items():
             if (store := getattr(self, name)) is not None:
                 _check(name, store, protocol)
+
+    @property
+    def stores(self) -> list[object]:
+        """What was given."""
+        given = [self.cached, *(getattr(self, name) for name in _PROTOCOLS)]
+        return [it for it in given if it is not None]
 
     @property
     def models(self) -> list[str]:

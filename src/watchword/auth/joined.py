@@ -1,6 +1,8 @@
 """What both kinds of instance have: an adapter, plugins and options, joined once."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
 
 from watchword.adapters import Database, adapter_for, own_tables_of
@@ -37,6 +39,7 @@ from watchword.schema import (
     resolve_schema,
 )
 from watchword.schema.elsewhere import without
+from watchword.storage.cached_sessions import CachedSessions, SessionCache
 from watchword.storage.contract import Adapter, SchemaAdapter
 from watchword.storage.entities import Identity, PublicUser, User
 from watchword.storage.hooks import DatabaseHook
@@ -79,7 +82,8 @@ class Joined(Generic[PublicUser]):
             the model.
         users: Keeps the users instead of the database, such as a directory. References to them
             are no foreign keys then, and their ids any texts.
-        sessions: Keeps the sessions instead of the database.
+        sessions: Keeps the sessions instead of the database; or `CachedSessions`, to read them
+            from a secondary storage beside it.
         accounts: Keeps the ways in instead of the database.
         verifications: Keeps what proves something once instead of the database.
         naming: Names of tables and columns.
@@ -104,7 +108,7 @@ class Joined(Generic[PublicUser]):
         database_hooks: Sequence[DatabaseHook] = (),
         user_type: type[PublicUser] | None = None,
         users: UserStore[PublicUser] | BlockingUserStore[PublicUser] | None = None,
-        sessions: SessionStore | BlockingSessionStore | None = None,
+        sessions: SessionStore | BlockingSessionStore | CachedSessions | None = None,
         accounts: AccountStore[Any] | BlockingAccountStore[Any] | None = None,
         verifications: VerificationStore | BlockingVerificationStore | None = None,
         naming: Naming | None = None,
@@ -114,9 +118,7 @@ class Joined(Generic[PublicUser]):
         clock: Clock = utc_now,
         **settings: Unpack[Settings],
     ) -> None:
-        options = Options(
-            base_url=base_url or environment.base_url(), **environment.completed(settings)
-        )
+        options = _options(base_url, settings)
         secrets = environment.secrets(secret)
         hooks = [*(hook for it in plugins for hook in it.database_hooks()), *database_hooks]
         self.adapter: Adapter[PublicUser] = self._usable(adapter_for(database))
@@ -127,8 +129,9 @@ class Joined(Generic[PublicUser]):
         _check_ids(schema, options.email_password)
         self.schema = without(schema, brought.models)
         adapter = brought.beside(self.adapter, user_type or User)
-        sealer = KeyRing(secrets)
-        store = Store(adapter, schema, clock=clock, new_id=new_id, hooks=hooks, sealer=sealer)
+        cache = self._session_cache(brought.cached, schema, secrets, clock)
+        new_store = partial(Store, adapter, schema, clock=clock, new_id=new_id, hooks=hooks)
+        store = new_store(sealer=KeyRing(secrets), session_cache=cache)
         self.instance = Instance(
             options=options,
             secrets=secrets,
@@ -141,6 +144,7 @@ class Joined(Generic[PublicUser]):
             user_fields=_fields(schema, USER, hooks),
             session_fields=_fields(schema, SESSION, hooks),
         )
+        self.storages = _storages_in(options.rate_limits.store, *brought.stores)
         self._of_record = users_of_records(self.adapter, user_type, schema)
         self._forms = _forms(plugins)
         self._handler = Handler(self.instance, [*CORE_ENDPOINTS, *plugins])
@@ -153,6 +157,14 @@ class Joined(Generic[PublicUser]):
         """Return what settings add to the schema, unless this instance cannot use them."""
         self._check_counters(options.rate_limits.store)
         return [_fields_of(options), CountersInSchema(options.rate_limits)]
+
+    def _session_cache(
+        self, cached: CachedSessions | None, schema: Schema, secrets: Sequence[str], clock: Clock
+    ) -> SessionCache | None:
+        if cached is None:
+            return None
+        self._check_counters(cached.storage)
+        return SessionCache(cached, schema=schema, secrets=secrets, clock=clock)
 
     def _check_counters(self, store: object) -> None:
         """Refuse a store of counters that this kind of instance cannot use."""
@@ -194,6 +206,11 @@ class Joined(Generic[PublicUser]):
             return cast("Identity[PublicUser] | None", found)
         return Identity(found.session, self._of_record(found.user.to_record()))
 
+    async def _drop_cached_sessions(self, user_id: str) -> None:
+        cache = self.instance.store.session_cache
+        if cache is not None:
+            await cache.versions.drop(user_id)
+
     async def _migrate(self, aim: Aim, on_progress: OnMigration | None) -> Migrated:
         migrator = migrator_for(self.adapter, self.schema, clock=self.instance.clock)
         return await migrator.run(aim, on_progress=on_progress)
@@ -207,11 +224,21 @@ class Joined(Generic[PublicUser]):
         await start_tables(self.adapter, self.schema, check, create=self._create_tables)
 
     async def _close(self) -> None:
-        await self.instance.background.drain()
-        counters = self.options.rate_limits.store
-        if isinstance(counters, SecondaryStorage):
-            await counters.close()
-        await self.adapter.close()
+        async with AsyncExitStack() as last:  # one that fails keeps no other open
+            last.push_async_callback(self.adapter.close)
+            for storage in self.storages:
+                last.push_async_callback(storage.close)
+            await self.instance.background.drain()
+
+
+def _options(base_url: str | None, settings: Settings) -> Options:
+    return Options(base_url=base_url or environment.base_url(), **environment.completed(settings))
+
+
+def _storages_in(*stores: object) -> list[SecondaryStorage]:
+    """Return the secondary storages among what was given, or below it, each once."""
+    found = [part for it in stores for part in (it, getattr(it, "storage", None))]
+    return list({id(it): it for it in found if isinstance(it, SecondaryStorage)}.values())
 
 
 def _check_ids(schema: Schema, options: EmailPassword | None) -> None:

@@ -256,6 +256,17 @@ class Watchword(Joined[PublicUser]):
             elsewhere=self.instance.purges,
         )
 
+    async def drop_cached_sessions(self, user_id: str) -> None:
+        """Let no cached copy of a user's sessions be believed that was made until now.
+
+        For what was changed past Watchword: call it when that is committed. Without
+        `CachedSessions` there is nothing to do.
+
+        Raises:
+            StorageUnavailable: The storage could not be told; copies end by themselves.
+        """
+        await self._drop_cached_sessions(user_id)
+
     async def drain(self) -> None:
         """Wait until the mail that was begun is sent."""
         await self.instance.background.drain()

@@ -6,15 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+import anyio
 import click
 
 from watchword.cli.console import Colour, Unable, counted, painted, reason_of, say
 from watchword.cli.loading import app_option, load_app
 from watchword.cli.running import database_option, place_of, run, with_options
+from watchword.concurrency import run_blocking
 from watchword.engine.configuration import check_configuration
 from watchword.engine.findings import Finding, Level
+from watchword.engine.storage_check import check_storages
 from watchword.errors import StorageError
 from watchword.migrations.start import check_tables
+from watchword.storage.secondary import SecondaryStorage
 
 __all__ = ["check"]
 
@@ -38,6 +42,7 @@ def check(
     if name is not None:
         app = load_app(name)
         report.add(check_configuration(app.options, app.instance.secrets))
+        report.add(_check_storages(app.storages))
     place = place_of(name, database_url)
     with report.kept_if_unable():
         found = run(place.adapter, check_tables(place.adapter, place.schema))
@@ -45,6 +50,12 @@ def check(
     report.say()
     if report.errors or (strict and report.findings):
         ctx.exit(1)
+
+
+def _check_storages(storages: Sequence[SecondaryStorage]) -> list[Finding]:
+    if any(it.needs_loop for it in storages):
+        return anyio.run(check_storages, storages)
+    return run_blocking(check_storages(storages))
 
 
 # --- what is said ----------------------------------------------------------------------------

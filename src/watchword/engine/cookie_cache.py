@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -15,8 +14,9 @@ from watchword.crypto.tokens import equal
 from watchword.engine.output import Output
 from watchword.errors import ConfigurationError
 from watchword.http.bodies import dump
-from watchword.schema import Field, FieldType, Schema, camel_case
+from watchword.schema import Field, Schema, camel_case
 from watchword.storage.entities import Identity, Session, User
+from watchword.storage.json_types import JSON_TYPES, Instant
 
 __all__ = ["CookieCache", "SessionCopies", "Strategy", "Version"]
 
@@ -162,22 +162,6 @@ class SessionCopies:
 
 # --- from a copy to what it is of -------------------------------------------------------------
 
-_INSTANT: Final = Annotated[datetime, msgspec.Meta(tz=True)]
-_TYPES: Final[Mapping[FieldType, Any]] = MappingProxyType(
-    {
-        "string": str,
-        "text": str,
-        "uuid": str,
-        "integer": int,
-        "bigint": int,
-        "boolean": bool,
-        "datetime": _INSTANT,
-        "json": Any,
-        "bytes": bytes,
-        "strings": list[str],
-    }
-)
-
 
 class _Copied(Generic[Entity]):
     """The returned fields of one model, as they stand in a copy by their wire names."""
@@ -205,7 +189,7 @@ class _Copied(Generic[Entity]):
 def _type_of(given: Field, declared: Any) -> Any:
     """Return what a value has to be; ids are texts in entities, whatever they are stored as."""
     if declared is None or given.type == "datetime":
-        return _TYPES[given.type] | None if declared is None else _INSTANT
+        return JSON_TYPES[given.type] | None if declared is None else Instant
     return declared
 
 

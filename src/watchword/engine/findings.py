@@ -49,6 +49,7 @@ class Code(Enum):
     W110 = "Nobody can change an address"
     W111 = "Nothing limits how often a client calls"
     W112 = "Very many addresses are trusted as proxies"
+    W113 = "A secondary storage does not keep what it is given"
 
     @property
     def title(self) -> str:

@@ -68,11 +68,19 @@ class Sessions:
         return NewSession(row, token, remembered)
 
     async def find(self, token: str) -> Identity | None:
-        """Return the session with its user, in one statement, be it expired or not."""
-        row = await self._store.find_one("session", F.token == token, include=_WITH_USER)
+        """Return the session with its user, in one statement at most, be it expired or not."""
+        cache = self._store.session_cache
+        # A transaction sees what it has written itself, and nobody else is to see that.
+        if cache is None or self._store.is_in_transaction:
+            row = await self._read(token)
+        else:
+            row = await cache.find(token, self._read)
         if row is None or row["user"] is None:
             return None
         return Identity(Session.from_record(row, token=token), User.from_record(row["user"]))
+
+    async def _read(self, token: str) -> Record | None:
+        return await self._store.find_one("session", F.token == token, include=_WITH_USER)
 
     # --- time --------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from watchword.concurrency import call
 from watchword.errors import ConfigurationError, InvalidValue
 from watchword.storage.contract import Record
 from watchword.storage.entities import Account, Session, User
-from watchword.storage.query import And, Comparison, Operator, Where
+from watchword.storage.query import And, Comparison, Operator, Where, required_values
 
 __all__ = ["OwnAccounts", "OwnRows", "OwnSessions", "OwnUsers"]
 
@@ -127,7 +127,7 @@ class OwnSessions:
             found += await _asked(self._store.list_for_user, user_id)
         # Those that are asked for by their token come with it, others with a handle.
         for field, look_up in (("id", self._store.find), ("token", self._store.get)):
-            values = [value for it in asked if it.field == field for value in _values(it)]
+            values = [value for it in asked if it.field == field for value in _texts(it.values)]
             found += [await _asked(look_up, value) for value in values]
         for row in _by_id(it.to_record() for it in found if it is not None):
             yield row
@@ -144,12 +144,15 @@ class OwnSessions:
     async def update(self, row: Record, changes: Record, expected: Record) -> Record | None:
         """Change a session if these fields still have these values."""
         update = self._store.update
-        session = await _asked(update, str(row["id"]), expected=expected or None, **changes)
+        # Whose it is never changes; a store that keeps sessions by user finds it at once.
+        whose = {**expected, "user_id": str(row["user_id"])}
+        session = await _asked(update, str(row["id"]), expected=whose, **changes)
         return None if session is None else {**session.to_record(), "token": row["token"]}
 
     async def delete(self, row: Record) -> bool:
         """End a session by its token, or by the handle that came in its place."""
-        return bool(await _asked(self._store.revoke, row["token"]))
+        user_id = str(row["user_id"])
+        return bool(await _asked(self._store.revoke, row["token"], user_id=user_id))
 
 
 class OwnAccounts:
@@ -200,24 +203,17 @@ class OwnAccounts:
 
 
 def _wanted(where: Where) -> dict[str, list[str]]:
-    """Return of which values every row that matches has one, by field."""
-    parts = where.parts if isinstance(where, And) else (where,)
-    return {it.field: _values(it) for it in parts if isinstance(it, Comparison) and _names(it)}
+    """Return of which values every row that matches has one, by field, as own stores know them."""
+    return {name: _texts(values) for name, values in required_values(where).items()}
 
 
 def _asked_for(where: Where, fields: Collection[str]) -> Iterable[Comparison]:
     """Go through the comparisons that mention values, be they wanted or excepted."""
-    return (it for it in where.comparisons() if it.field in fields and _names(it))
+    return (it for it in where.comparisons() if it.field in fields and it.names_values)
 
 
-def _names(it: Comparison) -> bool:
-    return it.operator is Operator.IN or (it.operator is Operator.EQ and it.value is not None)
-
-
-def _values(it: Comparison) -> list[str]:
-    """Return the values that are named, as the texts that own stores know."""
-    values = it.value if it.operator is Operator.IN else (it.value,)
-    return [str(value) for value in values if value is not None]
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [str(value) for value in values]
 
 
 def _by_id(rows: Iterable[Record]) -> list[Record]:

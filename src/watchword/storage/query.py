@@ -26,6 +26,7 @@ __all__ = [
     "having",
     "is_impossible",
     "matches_at_most_one",
+    "required_values",
 ]
 
 
@@ -89,6 +90,18 @@ class Comparison(Where):
     operator: Operator
     value: Any
 
+    @property
+    def names_values(self) -> bool:
+        """Whether it tells which values the field has, one or one of several."""
+        is_one = self.operator is Operator.EQ and self.value is not None
+        return is_one or self.operator is Operator.IN
+
+    @property
+    def values(self) -> list[Any]:
+        """Those values; null is none."""
+        values = self.value if self.operator is Operator.IN else (self.value,)
+        return [value for value in values if value is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class And(Where):
@@ -113,6 +126,12 @@ class Not(Where):
 
 EVERYTHING: Final[Where] = And(())
 NOTHING: Final[Where] = Or(())
+
+
+def required_values(where: Where) -> dict[str, list[Any]]:
+    """Return of which values every row that matches has one, by field; not every one is told."""
+    parts = _parts(where, And)
+    return {it.field: it.values for it in parts if isinstance(it, Comparison) and it.names_values}
 
 
 def is_impossible(where: Where) -> bool:

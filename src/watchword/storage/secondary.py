@@ -13,6 +13,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final, Protocol, runtime_checkable
@@ -21,11 +22,13 @@ from watchword.errors import InvalidValue
 
 __all__ = [
     "LONGEST_KEY",
+    "BatchReads",
     "Count",
     "SecondaryStorage",
     "check_key",
     "check_value",
     "counted",
+    "get_many",
     "milliseconds",
 ]
 
@@ -92,6 +95,21 @@ class SecondaryStorage(Protocol):
 
     async def close(self) -> None:
         """Give back connections that it made; a client that was passed in stays open."""
+
+
+@runtime_checkable
+class BatchReads(Protocol):
+    """A storage that reads several values in one trip."""
+
+    async def get_many(self, keys: Sequence[str]) -> list[str | None]:
+        """Return a value for each key, in their order, as `get` does; not all in one step."""
+
+
+async def get_many(storage: SecondaryStorage, keys: Sequence[str]) -> list[str | None]:
+    """Return a value for each key, in one trip where the storage can do that."""
+    if isinstance(storage, BatchReads):
+        return await storage.get_many(keys)
+    return [await storage.get(key) for key in keys]
 
 
 # --- what each implementation refuses alike ------------------------------------------------

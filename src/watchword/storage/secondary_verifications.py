@@ -31,7 +31,7 @@ class SecondaryVerifications:
     loses the values, and with them links that were mailed and not yet opened.
 
     Args:
-        storage: Where; who made it closes it.
+        storage: Where; the instance closes it.
         clock: Tells the time.
     """
 

@@ -10,6 +10,7 @@ from watchword.concurrency import Backoff, call
 from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.schema import Schema
 from watchword.storage.after_commit import Unit, Work
+from watchword.storage.cached_sessions import Changes, SessionCache
 from watchword.storage.conditions import stored_condition
 from watchword.storage.consuming import consume_in_steps
 from watchword.storage.contract import (
@@ -30,8 +31,7 @@ __all__ = ["Store"]
 
 T = TypeVar("T")
 
-_FIRST_PAUSE: Final = 0.01
-_LONGEST_PAUSE: Final = 0.5
+_PAUSES: Final = {"first": 0.01, "longest": 0.5}
 
 
 class Store:
@@ -44,6 +44,7 @@ class Store:
         new_id: Makes ids; by default what fits the type of ids in the schema.
         hooks: Run around writes.
         sealer: Needed if a field is sealed.
+        session_cache: Where sessions are read; told of what changes them and their users.
 
     Raises:
         ConfigurationError: A field is sealed but there is no sealer, or the database is to
@@ -59,11 +60,14 @@ class Store:
         new_id: NewId | None = None,
         hooks: Iterable[DatabaseHook] = (),
         sealer: Sealer | None = None,
+        session_cache: SessionCache | None = None,
     ) -> None:
         self.adapter = adapter
         self.schema = schema
         self._hooks = DatabaseHooks(hooks)
         self._rows = Rows(schema, clock=clock, new_id=new_id, sealer=sealer)
+        self.session_cache = session_cache
+        self._changes = Changes(adapter, session_cache, self.after_commit)
         self._limits = Limits(adapter, schema, rows=self._rows, clock=clock)
         _check_ids(schema, adapter)
         adapter.bind(schema)
@@ -205,9 +209,8 @@ class Store:
     async def update(self, model: str, where: Where, changes: Mapping[str, Any]) -> Record | None:
         """Change one row that matches, in one atomic step, and return it; None if none does."""
         changes = await self._hooks.before(model, "update", changes)
-        record = await self.adapter.update(
-            model, self._condition(model, where), self._rows.changes(model, changes)
-        )
+        write = partial(self.adapter.update, model, changes=self._rows.changes(model, changes))
+        record = await self._changes.make(model, self._condition(model, where), write)
         if record is not None:
             await self._after(model, "update", record)
         return record
@@ -218,26 +221,24 @@ class Store:
         """Change all rows that match and return how many did."""
         if self._hooks.concern(model, "update"):
             return await self._each(model, where, partial(self.update, model, changes=changes))
-        return await self.adapter.update_many(
-            model,
-            where if where is None else self._condition(model, where),
-            self._rows.changes(model, changes),
-        )
+        stored = self._rows.changes(model, changes)
+        write = partial(self.adapter.update_many, model, changes=stored)
+        return await self._changes.make(model, self._condition(model, where), write)
 
     async def delete(self, model: str, where: Where) -> None:
         """Delete one row that matches, if there is one."""
         if self._hooks.concern(model, "delete"):
             await self.consume_one(model, where)
         else:
-            await self.adapter.delete(model, self._condition(model, where))
+            condition = self._condition(model, where)
+            await self._changes.make(model, condition, partial(self.adapter.delete, model))
 
     async def delete_many(self, model: str, where: Where | None) -> int:
         """Delete all rows that match and return how many went."""
         if self._hooks.concern(model, "delete"):
             return await self._each(model, where, partial(self.consume_one, model))
-        return await self.adapter.delete_many(
-            model, where if where is None else self._condition(model, where)
-        )
+        condition = self._condition(model, where)
+        return await self._changes.make(model, condition, partial(self.adapter.delete_many, model))
 
     async def consume_one(self, model: str, where: Where) -> Record | None:
         """Delete one row that matches and return it, to one of several racing callers."""
@@ -258,8 +259,10 @@ class Store:
 
     async def _consume(self, model: str, condition: Where) -> Record | None:
         if isinstance(self.adapter, ConsumingAdapter):
-            return await self.adapter.consume_one(model, condition)
-        return await consume_in_steps(self.adapter, model, condition)
+            write = partial(self.adapter.consume_one, model)
+        else:
+            write = partial(consume_in_steps, self.adapter, model)
+        return await self._changes.make(model, condition, write)
 
     async def _each(
         self,
@@ -320,9 +323,8 @@ class Store:
         Raises:
             StorageUnavailable: Every attempt failed.
         """
-        if Unit.of(self) is not None:
-            attempts = 1
-        backoff = Backoff(first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
+        attempts = 1 if self.is_in_transaction else attempts
+        backoff = Backoff(**_PAUSES)
         while True:
             try:
                 async with self.transaction():
@@ -358,6 +360,11 @@ class Store:
             unit.drop()
             raise
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether what this task, or thread, does is part of a transaction that is open."""
+        return Unit.of(self) is not None
+
     async def after_commit(self, work: Work) -> None:
         """Do something when the open transaction is committed; at once if there is none."""
         unit = await Unit.joined(self)
@@ -378,7 +385,9 @@ class Store:
 
     # --- what is stored ----------------------------------------------------------------
 
-    def _condition(self, model: str, where: Where) -> Where:
+    def _condition(self, model: str, where: Where | None) -> Where:
+        if where is None:
+            return EVERYTHING
         return stored_condition(self.schema.require_model(model), where)
 
 

@@ -48,6 +48,8 @@ class Line(Protocol):
     """The way to a server or a cluster."""
 
     needs_loop: bool
+    has_all_keys: bool
+    """Whether every key is at one server, so that a command may be about several."""
 
     async def ask(self, key: bytes, words: Words, sent: Sent) -> Any:
         """Send a command and return its answer, whose texts are bytes.
@@ -64,6 +66,7 @@ class BlockingLine:
     """
 
     needs_loop = False
+    has_all_keys = True
 
     def __init__(self, pool: Callable[[], Any]) -> None:
         self._pool = pool
@@ -91,6 +94,7 @@ class AsyncLine:
     """
 
     needs_loop = True
+    has_all_keys = True
 
     def __init__(self, pool: Callable[[], Any]) -> None:
         self._pool = pool
@@ -125,6 +129,7 @@ class BlockingClusterLine:
     """
 
     needs_loop = False
+    has_all_keys = False
 
     def __init__(self, client: Callable[[], Any], give_up: Callable[[Any], None] = _keep) -> None:
         self._client = client
@@ -154,6 +159,7 @@ class AsyncClusterLine:
     """
 
     needs_loop = True
+    has_all_keys = False
 
     def __init__(self, client: Callable[[], Any], give_up: Callable[[Any], None] = _keep) -> None:
         self._client = client
@@ -184,6 +190,7 @@ class EitherLine:
     needs_loop = False
 
     def __init__(self, blocking: Line, asynchronous: Line) -> None:
+        self.has_all_keys = blocking.has_all_keys
         self._blocking = blocking
         self._asynchronous = asynchronous
 

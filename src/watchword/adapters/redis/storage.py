@@ -1,5 +1,6 @@
 """The secondary storage in Redis: each call is one command, or one script."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, Final
@@ -91,6 +92,13 @@ class RedisStorage:
         """Return a value; None if there is none, or none any more."""
         name = self._name(key)
         return _text(await self._ask(name, ("GET", name)))
+
+    async def get_many(self, keys: Sequence[str]) -> list[str | None]:
+        """Return a value for each key, in their order; from one server in one trip."""
+        if not self._source.line.has_all_keys:
+            return [await self.get(key) for key in keys]
+        names = [self._name(key) for key in keys]
+        return [_text(it) for it in await self._ask(names[0], ("MGET", *names))]
 
     async def set(self, key: str, value: str, *, ttl: float) -> None:
         """Keep a value for so many seconds, in place of any other."""
