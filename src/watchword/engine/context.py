@@ -16,7 +16,14 @@ from watchword.engine.endpoint import Endpoint
 from watchword.engine.mail import Mail, Mailer
 from watchword.engine.options import Options
 from watchword.engine.output import Output
-from watchword.engine.rate_limit import Guess, GuessLimiter, guess_limiter_of
+from watchword.engine.rate_limit import (
+    Counters,
+    Guess,
+    GuessLimiter,
+    counters_of,
+    counting_breaker,
+    guess_limiter_of,
+)
 from watchword.engine.sessions import NewSession, Sessions
 from watchword.errors import ErrorCode
 from watchword.http.cookies import CookieJar, encode_uri_component
@@ -49,6 +56,8 @@ class Instance:
     accounts: AccountStore[User] = field(init=False)
     output: Output = field(init=False)
     addresses: ClientAddresses = field(init=False)
+    counters: Counters = field(init=False)
+    """Where requests are counted."""
     guesses: GuessLimiter = field(init=False)
     background: Background = field(init=False)
     mailer: Mailer = field(init=False)
@@ -61,15 +70,18 @@ class Instance:
 
     def __post_init__(self) -> None:
         background = Background()
+        limits = self.options.rate_limits
+        counters = partial(
+            counters_of, limits, self.store, self.clock, counting_breaker(self.clock)
+        )
         made = {
             "sessions": Sessions(self.store, self.options.session, self.clock),
             "copies": self._copies(),
             "accounts": StoredAccounts(self.store, User.from_record),
             "output": Output(self.store.schema),
             "addresses": ClientAddresses(self.options.trusted_proxies, self.options.proxy_header),
-            "guesses": guess_limiter_of(
-                self.options.rate_limits, self.store, self.clock, secret=self.secrets[0]
-            ),
+            "counters": counters(),
+            "guesses": guess_limiter_of(limits, counters(), secret=self.secrets[0]),
             "background": background,
             "mailer": Mailer(self.options.mail, background),
         }

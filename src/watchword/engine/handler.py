@@ -20,7 +20,7 @@ from watchword.engine.hooks import EndpointCall, EndpointHooks
 from watchword.engine.identity import require_identity, signed_in
 from watchword.engine.origins import OriginGuard
 from watchword.engine.plugin import Plugin
-from watchword.engine.rate_limit import RateLimiter, counters_of
+from watchword.engine.rate_limit import RateLimiter
 from watchword.engine.router import Match, Router
 from watchword.errors import (
     APIError,
@@ -65,7 +65,7 @@ class Handler:
         self._limiter = RateLimiter(
             options.rate_limits,
             [limit for plugin in plugins for limit in plugin.rate_limits],
-            counters_of(options.rate_limits, instance.store, instance.clock),
+            instance.counters,
         )
         self._disabled = frozenset(path.rstrip("/") for path in options.disabled_paths)
         self.router = Router(plugins, base_path=options.path)

@@ -188,6 +188,7 @@ class Proxy:
 
     def __init__(self, port: int | None = None) -> None:
         self.target = port
+        self.connections = 0
         self.loses_answers_to = b""
         self.drips = False
         self.delay = 0.0
@@ -200,6 +201,7 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                self.connections += 1
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 from watchword.engine.rate_limit.counters import Count, Counters, MemoryCounters, RevocableCounters
 from watchword.engine.rate_limit.database import RATE_LIMIT, CountersInSchema, DatabaseCounters
+from watchword.engine.rate_limit.fallback import FallbackCounters, counting_breaker
 from watchword.engine.rate_limit.guesses import Guess, GuessLimiter, guess_limiter_of
 from watchword.engine.rate_limit.limiter import FindUser, RateLimiter, counters_of
 from watchword.engine.rate_limit.rules import (
@@ -20,6 +21,7 @@ __all__ = [
     "Counters",
     "CountersInSchema",
     "DatabaseCounters",
+    "FallbackCounters",
     "FindUser",
     "Guess",
     "GuessLimiter",
@@ -30,5 +32,6 @@ __all__ = [
     "RateLimits",
     "RevocableCounters",
     "counters_of",
+    "counting_breaker",
     "guess_limiter_of",
 ]

@@ -16,7 +16,9 @@ __all__ = ["Count", "Counters", "MemoryCounters", "RevocableCounters"]
 class Counters(Protocol):
     """Where requests are counted; one that all processes share makes their limit one.
 
-    Every `SecondaryStorage` is one.
+    Every `SecondaryStorage` is one. While it raises `StorageError`, each process that was given
+    it counts in its memory; whatever else it raises is a bug, and answered 500. Its calls have
+    to end by themselves.
     """
 
     async def increment(self, key: str, *, window: float) -> Count:
@@ -26,7 +28,7 @@ class Counters(Protocol):
         comes in between.
 
         Raises:
-            StorageUnavailable: Nobody can tell; the request is answered 503.
+            StorageUnavailable: Nobody can tell.
         """
 
 

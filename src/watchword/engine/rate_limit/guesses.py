@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from watchword.clock import Clock
 from watchword.crypto.keys import derive_key
 from watchword.engine.client_address import bucket
-from watchword.engine.rate_limit.counters import MemoryCounters, RevocableCounters
-from watchword.engine.rate_limit.limiter import counters_of
+from watchword.engine.rate_limit.counters import RevocableCounters
 from watchword.engine.rate_limit.refusal import refusal
 from watchword.engine.rate_limit.rules import PasswordGuesses, RateLimits
-from watchword.storage.store import Store
 
 __all__ = ["Guess", "GuessLimiter", "guess_limiter_of"]
 
@@ -107,13 +104,14 @@ class Guess:
 
 
 def guess_limiter_of(
-    options: RateLimits, store: Store, clock: Clock, *, secret: str
+    options: RateLimits, counters: RevocableCounters, *, secret: str
 ) -> GuessLimiter:
     """Return what limits guesses in an instance.
 
-    In memory they have counters of their own: many requests to other paths wear none off.
+    Args:
+        options: What the application wants.
+        counters: Where they are counted; in memory they have counters of their own, so that
+            many requests to other paths wear none off.
+        secret: Makes the keys.
     """
-    counters = counters_of(options, store, clock)
-    if not isinstance(counters, RevocableCounters):
-        counters = MemoryCounters(clock)  # never asked: `RateLimits` refuses guesses with such
     return GuessLimiter(options.guesses if options.enabled else None, counters, secret)

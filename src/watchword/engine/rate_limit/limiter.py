@@ -5,16 +5,18 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from watchword.clock import Clock
 from watchword.concurrency import Lock, call
 from watchword.engine.client_address import bucket
-from watchword.engine.rate_limit.counters import Counters, MemoryCounters
+from watchword.engine.rate_limit.counters import Counters, MemoryCounters, RevocableCounters
 from watchword.engine.rate_limit.database import DatabaseCounters
+from watchword.engine.rate_limit.fallback import FallbackCounters
 from watchword.engine.rate_limit.refusal import refusal
 from watchword.engine.rate_limit.rules import BUILT_IN, RateLimit, RateLimits, check_rules
 from watchword.http.messages import Request
+from watchword.storage.circuit_breaker import CircuitBreaker
 from watchword.storage.store import Store
 
 __all__ = ["FindUser", "RateLimiter", "counters_of"]
@@ -122,11 +124,17 @@ class RateLimiter:
             )
 
 
-def counters_of(options: RateLimits, store: Store, clock: Clock) -> Counters:
-    """Return where an instance counts."""
+def counters_of(
+    options: RateLimits, store: Store, clock: Clock, breaker: CircuitBreaker
+) -> RevocableCounters:
+    """Return where an instance counts; in memory each of these counts apart."""
     if options.store is None:
         return MemoryCounters(clock)
-    return DatabaseCounters(store, clock) if options.store == "database" else options.store
+    if options.store == "database":
+        return DatabaseCounters(store, clock)
+    # `RateLimits` lets a store that only counts pass where no guesses are: nobody calls the rest.
+    given = cast("RevocableCounters", options.store)
+    return FallbackCounters(given, breaker, clock)
 
 
 def _short(key: str) -> str:

@@ -113,7 +113,7 @@ class RateLimits:
         choose: Has the last word on each request; None is no limit.
         store: Where requests are counted. None is the memory of this process; "database" is a
             table of ours, which the schema then has; or what processes share beside it, such as
-            a `SecondaryStorage`.
+            a `SecondaryStorage`. While that fails, each process counts in its memory.
         guesses: How often one account's password may be guessed at; None counts no guesses.
 
     Raises:
