@@ -27,7 +27,7 @@ import pytest
 
 from watchword.concurrency import sleep
 from watchword.errors import InvalidValue
-from watchword.storage.secondary import LONGEST_KEY, SecondaryStorage
+from watchword.storage.secondary import LONGEST_KEY, SecondaryStorage, get_many
 from watchword.testing.modes import MakeCoroutine, Mode
 from watchword.testing.secondary_storage_ground import TTL, PassTime, Race, TimeLeft, about
 from watchword.testing.secondary_storage_races import SecondaryStorageRaces
@@ -117,6 +117,20 @@ class SecondaryStorageSuite(SecondaryStorageRaces):
         assert taken == ["ada", None]
         assert await storage.get(key) is None
 
+    async def test_several_values_are_read(
+        self, storage: SecondaryStorage, key: str, pass_time: PassTime
+    ) -> None:
+        """In the order of their keys, each as it is read alone; `get_many` may be left out."""
+        here, ended, never = f"{key}:here", f"{key}:ended", f"{key}:never"
+        await storage.set(ended, "before", ttl=TTL)
+        pass_time(ended)
+        await storage.set(here, "nul\0 é", ttl=TTL)
+
+        read = await get_many(storage, [ended, here, never, here])
+
+        assert read == [None, "nul\0 é", None, "nul\0 é"]
+        assert await get_many(storage, [never]) == [None]
+
     # --- keys ------------------------------------------------------------------------------
 
     async def test_keys_differ_in_every_byte(self, storage: SecondaryStorage, key: str) -> None:
@@ -134,6 +148,7 @@ class SecondaryStorageSuite(SecondaryStorageRaces):
         """By every call, with an error that does not tell it."""
         calls: tuple[MakeCoroutine[Any], ...] = (
             partial(storage.get, refused),
+            partial(get_many, storage, ["ada", refused]),
             partial(storage.set, refused, "ada", ttl=TTL),
             partial(storage.delete, refused),
             partial(storage.get_and_delete, refused),
