@@ -44,6 +44,13 @@ SLOW: Final = (
     *("test_callers_who_leave_one_way_in_leave_one", "test_one_caller_unlinks_an_account"),
     *("test_of_all_who_issue_one_stays", "test_so_many_callers_may_try"),
     *("test_one_caller_deletes_a_user", "test_a_broken_promise_is_found_in_a_store"),
+    *("test_a_read_and_a_write", "test_a_read_and_a_write_in_one_process"),
+    *("test_two_reads_and_a_write", "test_a_read_and_two_writes", "test_a_writer_that_dies"),
+    *("test_a_value_that_is_lost", "test_a_mark_that_ends"),
+    *(
+        "test_a_writer_that_dies_when_its_mark_is_gone",
+        "test_a_read_returns_what_the_database_has",
+    ),
 )
 
 

@@ -77,6 +77,14 @@ class Server:
             state = client.execute_command("CLUSTER INFO")
         return "cluster_state:ok" in str(state) or dict(state).get("cluster_state") == "ok"
 
+    def replica_port(self) -> int | None:
+        """Return the port of the replica that has all that this node has."""
+        with self.client() as client:
+            found = client.info("replication")
+        replica = found.get("slave0", {"offset": None})
+        is_even = replica["offset"] == found["master_repl_offset"]
+        return int(replica["port"]) if is_even and replica["state"] == "online" else None
+
     def client(self, **settings) -> redis.Redis:
         """Return a second client, past the storage."""
         settings |= {"socket_timeout": PATIENCE, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
@@ -108,6 +116,12 @@ def wait_until(done) -> None:
 
 
 @pytest.fixture
+def patiently():
+    """Ask again and again, as long as somebody would wait."""
+    return wait_until
+
+
+@pytest.fixture
 def server(tmp_path) -> Iterator[Server]:
     """A server of the test's own."""
     server = Server(tmp_path)
@@ -116,31 +130,45 @@ def server(tmp_path) -> Iterator[Server]:
     server.kill()
 
 
+def start_cluster(
+    stack: ExitStack, folders: list[Path], *, replicas: int = 0, patience: int = 2000
+) -> list[Server]:
+    """Start the nodes of a cluster, masters first, which are ended with the stack."""
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(patience))
+    at_once = ("--repl-diskless-sync-delay", "0")
+    nodes = [Server(it, *options, *at_once) for it in folders]
+    for node in nodes:
+        stack.callback(node.kill)
+        node.start()
+    subprocess.run(
+        [
+            *("redis-cli", "--cluster", "create"),
+            *(f"127.0.0.1:{it.port}" for it in nodes),
+            *("--cluster-replicas", str(replicas), "--cluster-yes"),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=PATIENCE,
+    )
+    wait_until(lambda: all(it.is_whole() for it in nodes))
+    return nodes
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory) -> Iterator[list[Server]]:
     """Three nodes without replicas, which have all slots among them."""
     with ExitStack() as stack:
-        nodes = [
-            Server(
-                tmp_path_factory.mktemp("node"),
-                *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"),
-            )
-            for _ in range(3)
-        ]
-        for node in nodes:
-            stack.callback(node.kill)
-            node.start()
-        subprocess.run(
-            [
-                *("redis-cli", "--cluster", "create"),
-                *(f"127.0.0.1:{it.port}" for it in nodes),
-                *("--cluster-replicas", "0", "--cluster-yes"),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            timeout=PATIENCE,
-        )
-        wait_until(lambda: all(it.is_whole() for it in nodes))
+        yield start_cluster(stack, [tmp_path_factory.mktemp("node") for _ in range(3)])
+
+
+@pytest.fixture
+def replicated_cluster(tmp_path_factory) -> Iterator[list[Server]]:
+    """Three masters of the test's own, and a replica of each."""
+    with ExitStack() as stack:
+        folders = [tmp_path_factory.mktemp("node") for _ in range(6)]
+        # No node holds another one for dead by itself: the test says when.
+        nodes = start_cluster(stack, folders, replicas=1, patience=60_000)
+        wait_until(lambda: sum(it.replica_port() is not None for it in nodes) == 3)
         yield nodes
 
 

@@ -12,6 +12,7 @@ from watchword.errors import ConfigurationError, StorageError
 from watchword.schema import Schema
 from watchword.storage.cached_sessions.entries import Entries, Entry
 from watchword.storage.cached_sessions.owners import Owners
+from watchword.storage.cached_sessions.texts import find_text
 from watchword.storage.cached_sessions.versions import UserVersions
 from watchword.storage.circuit_breaker import CircuitBreaker
 from watchword.storage.contract import Record
@@ -130,7 +131,7 @@ class SessionCache:
         """Ask for the copy; and in the same trip for the version, if it is known whose it is."""
         owner = self._owners.find(key)
         if owner is None:
-            return _Seen(await self._storage.get(key))
+            return _Seen(await find_text(self._storage, key))
         version, text = await self.versions.current_with(owner, key)
         return _Seen(text, owner, version)
 
@@ -158,9 +159,12 @@ class SessionCache:
     async def _keep(self, key: str, before: str | None, copy: str) -> bool:
         """Put a copy in the place of the one that was found before, and of no other."""
         ttl = self._max_staleness.total_seconds()
-        if before is None:
-            return await self._storage.set_if_absent(key, copy, ttl=ttl)
-        return await self._storage.compare_and_set(key, before, copy, ttl=ttl)
+        if before is not None:
+            return await self._storage.compare_and_set(key, before, copy, ttl=ttl)
+        if await self._storage.set_if_absent(key, copy, ttl=ttl):
+            return True
+        await find_text(self._storage, key)  # where none was seen, something else may stand
+        return False
 
     async def _tried(self, function: Callable[[], Awaitable[T]]) -> T | None:
         """Ask the storage; None if it does not answer, which the breaker has logged."""

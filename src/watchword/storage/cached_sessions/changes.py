@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from watchword.clock import Clock
 from watchword.storage.cached_sessions.cache import SessionCache
 from watchword.storage.contract import Adapter
 from watchword.storage.query import And, Comparison, F, Operator, Where, required_values
@@ -22,6 +23,7 @@ class Changes:
         adapter: Keeps the rows.
         cache: Of the copies; None where there are none.
         after_commit: Does something when the open transaction is committed, or at once.
+        clock: Tells the time.
     """
 
     def __init__(
@@ -29,10 +31,12 @@ class Changes:
         adapter: Adapter[Any],
         cache: SessionCache | None,
         after_commit: Callable[[Callable[[], object]], Awaitable[None]],
+        clock: Clock,
     ) -> None:
         self._adapter = adapter
         self._versions = None if cache is None else cache.versions
         self._after_commit = after_commit
+        self._clock = clock
 
     async def make(
         self, model: str, condition: Where, write: Callable[[Where], Awaitable[T]]
@@ -47,7 +51,7 @@ class Changes:
             write: Does it to rows that match the condition which it is given.
         """
         versions = self._versions
-        if versions is None or model not in _USER_OF or _is_of_ended(model, condition):
+        if versions is None or model not in _USER_OF or self._is_of_ended(model, condition):
             return await write(condition)
         condition, found = await self._concerned(model, condition)
         user_ids = [str(it) for it in found]
@@ -72,11 +76,12 @@ class Changes:
         found = list(dict.fromkeys(row[field] for row in rows))
         return where & getattr(F, field).in_(found), found
 
-
-def _is_of_ended(model: str, where: Where) -> bool:
-    """Tell whether only sessions that have ended match, which no copy lets in anyway."""
-    parts = where.parts if isinstance(where, And) else (where,)
-    return model == "session" and any(
-        isinstance(it, Comparison) and (it.field, it.operator) == ("expires_at", Operator.LE)
-        for it in parts
-    )
+    def _is_of_ended(self, model: str, where: Where) -> bool:
+        """Tell whether only sessions match that have ended, which no copy lets in anyway."""
+        parts = where.parts if isinstance(where, And) else (where,)
+        return model == "session" and any(
+            isinstance(it, Comparison)
+            and (it.field, it.operator) == ("expires_at", Operator.LE)
+            and it.value <= self._clock()
+            for it in parts
+        )

@@ -21,8 +21,9 @@ from typing import Final
 from watchword.clock import Clock
 from watchword.crypto.tokens import digest, new_token
 from watchword.errors import StorageError
+from watchword.storage.cached_sessions.texts import find_text, find_texts
 from watchword.storage.circuit_breaker import CircuitBreaker
-from watchword.storage.secondary import SecondaryStorage, get_many
+from watchword.storage.secondary import SecondaryStorage
 
 __all__ = ["UserVersions"]
 
@@ -69,7 +70,7 @@ class UserVersions:
             untold = list(self._untold)
             await self._tell([user_id] if user_id in untold else untold[:1])
         key = _key(user_id)
-        found, *others = await get_many(self._storage, [key, *keys])
+        found, *others = await find_texts(self._storage, [key, *keys])
         if found is None:
             found = await self._begun(key)
         return [None if found == _CHANGING else found, *others]
@@ -77,7 +78,7 @@ class UserVersions:
     async def _begun(self, key: str) -> str | None:
         new = new_token()
         is_ours = await self._storage.set_if_absent(key, new, ttl=self._lives.total_seconds())
-        return new if is_ours else await self._storage.get(key)
+        return new if is_ours else await find_text(self._storage, key)
 
     async def begin_change(self, user_ids: Collection[str]) -> None:
         """Let no copy of these users' sessions be believed while they are changed.
