@@ -62,7 +62,7 @@ def redis_storage() -> RedisStorage:
 
 MODES: dict[str, Callable[[], dict[str, Any]]] = {
     "database": dict,
-    "cached": lambda: {"sessions": CachedSessions(storage=redis_storage())},
+    "cached": lambda: {"sessions": CachedSessions(redis_storage())},
     "secondary": lambda: {"sessions": SecondarySessions(redis_storage())},
     "cookie": lambda: {"session": SessionOptions(cookie_cache=CookieCache(max_age=HOUR))},
 }

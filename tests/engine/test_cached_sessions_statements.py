@@ -11,6 +11,7 @@ import redis
 
 from watchword.adapters.redis import RedisStorage
 from watchword.storage.cached_sessions import CachedSessions
+from watchword.storage.secondary_sessions import SecondarySessions
 
 pytestmark = pytest.mark.redis
 
@@ -157,6 +158,11 @@ class Costs:
         return sql_auth(tapped[1], sessions=CachedSessions(storage=storage))
 
     @pytest.fixture
+    def alone(self, plain, tapped, sql_auth, storage, clock):
+        """One that keeps them there."""
+        return sql_auth(tapped[1], sessions=SecondarySessions(storage, clock))
+
+    @pytest.fixture
     def cost(self, tapped, redis_url, prefix):
         """Count what passes in a block."""
         proxy, _ = tapped
@@ -261,6 +267,25 @@ class Costs:
                 await browser.session()
 
         assert (it.statements, it.commands) == ("( SELECT )", "")
+
+    async def test_sessions_in_redis_alone(self, alone, sign_in, cost):
+        """Who asks is read from a copy there too; a session is made and ended without SQL."""
+        browser = await sign_in(alone)
+
+        with cost() as copied:
+            await browser.session()
+        with cost() as left:
+            await browser.post("/sign-out", {})
+        with cost() as came:
+            await browser.sign_in()
+        with cost() as first:
+            await browser.session()
+
+        assert (copied.statements, copied.commands) == ("", "MGET")
+        assert left.statements == ""
+        assert came.statements == "SELECT SELECT ( SELECT )"
+        assert first.statements == "SELECT"  # of the user, while the mark of the sign-out stands
+        assert first.commands == "GET GET GET MGET"
 
     async def test_a_stranger(self, cached, new_browser, cost, sign_in):
         """Whoever is not signed in costs nothing; of a session that is gone a copy is left."""

@@ -59,7 +59,7 @@ class Brought:
             object.__setattr__(self, "sessions", None)
         elif isinstance(self.sessions, SecondarySessions):
             # Their users are in the database, which would be asked with each request.
-            beside = CachedSessions(storage=self.sessions.storage)
+            beside = CachedSessions(self.sessions.storage)
             object.__setattr__(self, "cached", beside)
         for name, protocol in _PROTOCOLS.items():
             if (store := getattr(self, name)) is not None:

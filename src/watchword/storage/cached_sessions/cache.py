@@ -1,7 +1,7 @@
 """The reads of sessions: from the storage what is surely so, from the database all else."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
@@ -29,7 +29,7 @@ _PROBE: Final = "session-probe"
 _SHORTEST: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CachedSessions:
     """Keep sessions in the database, and read them from a secondary storage; as `sessions=`.
 
@@ -47,6 +47,7 @@ class CachedSessions:
     """
 
     storage: SecondaryStorage
+    _: KW_ONLY
     max_staleness: timedelta = timedelta(minutes=1)
 
     def __post_init__(self) -> None:
