@@ -12,7 +12,11 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
+from watchword.adapters.memory_storage import MemoryStorage
 from watchword.cli.commands import watchword
+from watchword.concurrency import run_blocking
+from watchword.engine.storage_check import check_storages
+from watchword.errors import StorageUnavailable
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "reference" / "checks.md").read_text(encoding="utf-8")
@@ -225,3 +229,27 @@ def test_a_storage_that_answers(write, redis_url):
     result = run("check", *APP)
 
     assert (result.exit_code, result.output.count("W113")) == (0, 0)
+
+
+class Full(MemoryStorage):
+    """A storage that has no room, and notes that it was closed."""
+
+    closed = False
+
+    async def set(self, key, value, *, ttl):
+        """Refuse."""
+        raise StorageUnavailable("No room.", retryable=True)
+
+    async def close(self):
+        """Note it."""
+        self.closed = True
+
+
+def test_a_storage_that_fails_is_closed_too():
+    """Whoever looks at it leaves no connections behind."""
+    storage = Full()
+
+    [finding] = run_blocking(check_storages([storage]))
+
+    assert "No room." in finding.message
+    assert storage.closed

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -17,7 +18,7 @@ from watchword.adapters.memory import MemoryAdapter
 from watchword.adapters.memory_storage import MemoryStorage
 from watchword.concurrency import run_blocking
 from watchword.crypto.tokens import digest
-from watchword.errors import StorageUnavailable
+from watchword.errors import InvalidValue, StorageUnavailable
 from watchword.storage.cached_sessions import CachedSessions
 from watchword.storage.query import F
 
@@ -195,6 +196,14 @@ CHANGES = {
         lambda auth, it: auth.store.delete_many("session", F.user_agent == "Lynx"),
         None,
     ),
+    "delete what ends within a month": (
+        lambda auth, it: auth.store.delete_many(
+            "session",
+            (F.expires_at <= it.session.expires_at + timedelta(days=30))
+            & (F.user_agent == "Lynx"),
+        ),
+        None,
+    ),
     "delete every one": (lambda auth, it: auth.store.delete_many("session", None), None),
     "consume": (
         lambda auth, it: auth.store.consume_one("session", F.token == it.session.token),
@@ -242,15 +251,17 @@ def seen(found):
 
 @pytest.mark.parametrize("in_transaction", [False, True])
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_change_is_seen_at_once(pair, change, in_transaction):
+async def test_a_change_is_seen_at_once(pair, storage, clock, change, in_transaction):
     """By another process too, which had a copy; and nobody else's session ends."""
     auth, other = pair
     [token, bystander] = [await sign_in(auth, f"{it}@example.org") for it in ("ada", "bob")]
     for it, agent in ((token, "Lynx"), (bystander, "Other")):
         await auth.store.update("session", F.token == it, {"user_agent": agent})
+    clock.advance(seconds=10)  # else the marks of these changes would tell of the next one
     user = (await find(auth, token)).user
     assert [(await find(other, it)) is not None for it in (token, bystander)] == [True, True]
     make, expected = CHANGES[change]
+    _, copy = await key_of(auth, storage, token)
 
     if in_transaction:
         async with auth.transaction():
@@ -259,9 +270,23 @@ async def test_a_change_is_seen_at_once(pair, change, in_transaction):
         await make(auth, await find(auth, token))
 
     assert user.name == "Ada"
+    assert copy is not None
     assert seen(await find(other, token)) == expected
     assert seen(await find(auth, token)) == expected
     assert "every" in change or await find(other, bystander) is not None
+
+
+@pytest.mark.parametrize("sign_out", ["by token", "by token, as its user"])
+async def test_a_session_that_is_gone_is_ended_all_the_same(auth, sign_out):
+    """Somebody ended it who could not tell; whoever signs out again is not left signed in."""
+    token = await sign_in(auth)
+    user = (await find(auth, token)).user
+    await auth.store.adapter.delete("session", F.user_id == user.id)
+    assert await find(auth, token) is not None
+
+    await auth.sessions.revoke(token, user_id=user.id if "user" in sign_out else None)
+
+    assert await find(auth, token) is None
 
 
 async def test_a_copy_is_made_again_when_the_change_is_over(auth, database, storage):
@@ -381,6 +406,25 @@ async def test_attack_the_copy_of_another_session(auth, storage):
     assert found.user.email == "eve@example.org"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"base_url": "https://staff.example.org"},
+        {"naming": Naming(prefix="staff_")},
+        {"naming": Naming(schema="staff")},
+    ],
+)
+async def test_attack_a_session_of_another_instance(new_auth, storage, settings):
+    """Storage and secret may be shared; users are not, so nobody is let in by a copy."""
+    sessions = CachedSessions(storage=storage)
+    customers = new_auth(MemoryAdapter(), sessions=sessions)
+    staff = new_auth(MemoryAdapter(), sessions=sessions, **settings)
+    token = await sign_in(customers)
+    assert await find(customers, token) is not None
+
+    assert await find(staff, token) is None
+
+
 async def test_rotated_secrets(new_auth, storage, database):
     """Copies that an older one signed are read on; those of an unknown one are not."""
     old, new = "an-old-secret-of-32-characters-or-more", "a-new-secret-of-32-characters-or-more"
@@ -407,6 +451,67 @@ async def test_a_release_with_other_fields(cached, database, storage):
     assert (await find(old, token)).user.name == "Ada"
 
 
+# --- while the storage fails ---------------------------------------------------------------
+
+
+class Failing(MemoryStorage):
+    """Memory that refuses what it is asked."""
+
+    refused: frozenset[str] = frozenset()
+    asked = 0
+
+    def _check(self, call):
+        self.asked += 1
+        if call in self.refused:
+            raise StorageUnavailable(f"no {call}", retryable=True)
+
+    async def get(self, key):
+        """Refuse, or return a value."""
+        self._check("get")
+        return await super().get(key)
+
+    async def set(self, key, value, *, ttl):
+        """Refuse, or keep a value."""
+        self._check("set")
+        await super().set(key, value, ttl=ttl)
+
+
+@pytest.fixture
+def failing(clock):
+    """A storage that can be made to fail."""
+    return Failing(clock)
+
+
+async def test_attack_a_sign_out_of_nobody_ends_no_outage(new_auth, failing, database, caplog):
+    """Nobody was told of it, so it shows nothing: the log has one line, and nobody waits."""
+    auth = new_auth(database, sessions=CachedSessions(storage=failing))
+    token = await sign_in(auth)
+    await find(auth, token)
+    failing.refused = frozenset({"get", "set"})
+    await find(auth, token)
+    failing.asked = 0
+
+    for _ in range(3):
+        await auth.instance.sessions.delete("invented")
+        await find(auth, token)
+
+    assert failing.asked == 0
+    assert len([it for it in caplog.messages if "secondary storage" in it]) == 1
+
+
+async def test_a_full_storage_is_told_all_the_same(new_auth, failing):
+    """It deletes where it keeps nothing more, so no other process goes on to believe."""
+    database, sessions = MemoryAdapter(), CachedSessions(storage=failing)
+    auth, other = [new_auth(database, sessions=sessions) for _ in range(2)]
+    token = await sign_in(auth)
+    await find(other, token)
+    failing.refused = frozenset({"set"})
+
+    await auth.instance.sessions.delete(token)
+
+    assert await find(other, token) is None
+
+
 # --- refusals ------------------------------------------------------------------------------
 
 
@@ -417,6 +522,7 @@ async def test_a_release_with_other_fields(cached, database, storage):
         {"storage": "redis://localhost"},
         {"storage": MemoryStorage(), "max_staleness": timedelta(0)},
         {"storage": MemoryStorage(), "max_staleness": 60},
+        {"storage": MemoryStorage(), "max_staleness": timedelta.max},
     ],
 )
 def test_what_cannot_keep_copies_is_refused(settings):
@@ -474,7 +580,33 @@ async def test_a_storage_that_cannot_be_told_says_so(new_auth, database, clock):
     auth = new_auth(database, sessions=CachedSessions(storage=Away(clock)))
 
     with pytest.raises(StorageUnavailable):
-        await auth.drop_cached_sessions("1")
+        await auth.drop_cached_sessions(str(uuid4()))
+
+
+@pytest.mark.parametrize("user_id", ["1", 1, None, "\ud800"])
+async def test_what_is_no_id_is_refused_and_forgotten(auth, database, user_id):
+    """Copies are read on; a mistake of one caller is not everybody's."""
+    token = await sign_in(auth)
+    await find(auth, token)
+    database.reads = 0
+
+    with pytest.raises(InvalidValue):
+        await auth.drop_cached_sessions(user_id)
+
+    assert await find(auth, token) is not None
+    assert database.reads == 0
+
+
+@pytest.mark.parametrize("spelt", [str.upper, UUID])
+async def test_an_id_is_told_in_any_spelling(auth, spelt):
+    """As the database knows it."""
+    token = await sign_in(auth)
+    user = (await find(auth, token)).user
+    await auth.store.adapter.update("user", F.id == user.id, {"name": "Grace"})
+
+    await auth.drop_cached_sessions(spelt(user.id))
+
+    assert (await find(auth, token)).user.name == "Grace"
 
 
 async def test_without_copies_there_is_nothing_to_drop(new_auth):

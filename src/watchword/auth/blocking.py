@@ -292,6 +292,7 @@ class BlockingWatchword(Joined[PublicUser]):
         `CachedSessions` there is nothing to do.
 
         Raises:
+            InvalidValue: This is no id of a user.
             StorageUnavailable: The storage could not be told; copies end by themselves.
         """
         run_blocking(self._drop_cached_sessions(user_id))

@@ -60,6 +60,7 @@ from watchword.storage.stores.blocking import (
     BlockingUserStore,
     BlockingVerificationStore,
 )
+from watchword.storage.values import accepted
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -129,7 +130,7 @@ class Joined(Generic[PublicUser]):
         _check_ids(schema, options.email_password)
         self.schema = without(schema, brought.models)
         adapter = brought.beside(self.adapter, user_type or User)
-        cache = self._session_cache(brought.cached, schema, secrets, clock)
+        cache = self._session_cache(brought.cached, schema, secrets, clock, options.base_url)
         new_store = partial(Store, adapter, schema, clock=clock, new_id=new_id, hooks=hooks)
         store = new_store(sealer=KeyRing(secrets), session_cache=cache)
         self.instance = Instance(
@@ -159,12 +160,17 @@ class Joined(Generic[PublicUser]):
         return [_fields_of(options), CountersInSchema(options.rate_limits)]
 
     def _session_cache(
-        self, cached: CachedSessions | None, schema: Schema, secrets: Sequence[str], clock: Clock
+        self,
+        cached: CachedSessions | None,
+        schema: Schema,
+        secrets: Sequence[str],
+        clock: Clock,
+        base_url: str,
     ) -> SessionCache | None:
         if cached is None:
             return None
         self._check_counters(cached.storage)
-        return SessionCache(cached, schema=schema, secrets=secrets, clock=clock)
+        return SessionCache(cached, schema=schema, secrets=secrets, clock=clock, base_url=base_url)
 
     def _check_counters(self, store: object) -> None:
         """Refuse a store of counters that this kind of instance cannot use."""
@@ -209,7 +215,9 @@ class Joined(Generic[PublicUser]):
     async def _drop_cached_sessions(self, user_id: str) -> None:
         cache = self.instance.store.session_cache
         if cache is not None:
-            await cache.versions.drop(user_id)
+            # In its one spelling; and what is no id of a user names nobody to be dropped.
+            field = self.instance.store.schema.require_model("user").fields["id"]
+            await cache.versions.drop(str(accepted("user", "id", field, user_id)))
 
     async def _migrate(self, aim: Aim, on_progress: OnMigration | None) -> Migrated:
         migrator = migrator_for(self.adapter, self.schema, clock=self.instance.clock)

@@ -263,6 +263,7 @@ class Watchword(Joined[PublicUser]):
         `CachedSessions` there is nothing to do.
 
         Raises:
+            InvalidValue: This is no id of a user.
             StorageUnavailable: The storage could not be told; copies end by themselves.
         """
         await self._drop_cached_sessions(user_id)

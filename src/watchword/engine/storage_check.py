@@ -1,6 +1,7 @@
 """Secondary storages that would fail with the first request, found before that."""
 
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 
 from watchword.crypto.tokens import new_token
 from watchword.engine.findings import Code, Finding
@@ -25,9 +26,10 @@ async def check_storages(storages: Iterable[SecondaryStorage]) -> list[Finding]:
 async def _reason(storage: SecondaryStorage) -> str | None:
     key, value = f"check:{new_token()}", new_token()
     try:
-        await storage.set(key, value, ttl=10)
-        kept = await storage.get_and_delete(key)
-        await storage.close()
+        async with AsyncExitStack() as last:
+            last.push_async_callback(storage.close)
+            await storage.set(key, value, ttl=10)
+            kept = await storage.get_and_delete(key)
     except StorageError as error:
         return str(error)
     return None if kept == value else "It forgot what it was given a moment before."

@@ -185,6 +185,11 @@ class BlockingStore:
         with driven(self._store.using(session)) as inner:
             yield BlockingUnit(inner)
 
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether what this task, or thread, does is part of a transaction that is open."""
+        return self._store.is_in_transaction
+
     def after_commit(self, work: Work) -> None:
         """Do something when the open transaction is committed; at once if there is none."""
         run_blocking(self._store.after_commit(work))

@@ -67,7 +67,7 @@ class Store:
         self._hooks = DatabaseHooks(hooks)
         self._rows = Rows(schema, clock=clock, new_id=new_id, sealer=sealer)
         self.session_cache = session_cache
-        self._changes = Changes(adapter, session_cache, self.after_commit, clock)
+        self._changes = Changes(adapter, session_cache, self.after_commit)
         self._limits = Limits(adapter, schema, rows=self._rows, clock=clock)
         _check_ids(schema, adapter)
         adapter.bind(schema)

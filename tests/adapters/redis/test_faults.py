@@ -241,6 +241,8 @@ class TestOnce:
         proxy.loses_answers_to = b""
         assert (await storage.increment("a", window=60)).value == 3
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.usefixtures("forgotten_nodes")
     async def test_a_cluster_that_went_away(self, open_storage, small_cluster, calls):
         """Each call says so, also of a storage that never reached it; then the next ones work."""
         proxy, node = small_cluster

@@ -1,8 +1,8 @@
 """The reads of sessions: from the storage what is surely so, from the database all else."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
@@ -27,6 +27,7 @@ ReadRow: TypeAlias = Callable[[str], Awaitable[Record | None]]
 _PREFIX: Final = "session:"
 _PROBE: Final = "session-probe"
 _SHORTEST: Final = timedelta(seconds=1)
+_LONGEST: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ class CachedSessions:
                 f"{type(self.storage).__name__} is no secondary storage.",
                 hint="Pass RedisStorage(…), or one that SecondaryStorageSuite proves.",
             )
-        if not isinstance(self.max_staleness, timedelta) or self.max_staleness < _SHORTEST:
+        staleness = self.max_staleness
+        if not isinstance(staleness, timedelta) or not _SHORTEST <= staleness <= _LONGEST:
             raise ConfigurationError(
-                "max_staleness is no span of a second or more.",
+                "max_staleness is no span between a second and a year.",
                 hint="Write it like timedelta(minutes=1).",
             )
 
@@ -71,20 +73,31 @@ class SessionCache:
         schema: What sessions and users are.
         secrets: The current one first, then older ones that are still accepted.
         clock: Tells the time.
+        base_url: Of the instance.
     """
 
     def __init__(
-        self, settings: CachedSessions, *, schema: Schema, secrets: Sequence[str], clock: Clock
+        self,
+        settings: CachedSessions,
+        *,
+        schema: Schema,
+        secrets: Sequence[str],
+        clock: Clock,
+        base_url: str = "",
     ) -> None:
         self._storage = settings.storage
         self._max_staleness = settings.max_staleness
         self._clock = clock
-        self._entries = Entries(schema, secrets)
+        self._entries = Entries(schema, secrets, base_url)
         self._owners = Owners()
         self._breaker = CircuitBreaker("copies of sessions are not used", clock)
         self.versions = UserVersions(
             settings.storage, self._breaker, settings.max_staleness, clock
         )
+
+    def lets_in(self, expires_at: datetime) -> bool:
+        """Tell whether a copy of a session that ends then may be believed."""
+        return expires_at > self._clock()
 
     async def find(self, token: str, read: ReadRow) -> Record | None:
         """Return the session of a token with its user; None if there is none.
@@ -113,6 +126,16 @@ class SessionCache:
                 return row
         return await self._read_anew(token, read, key, seen)
 
+    async def forget(self, hashed_tokens: Iterable[str]) -> None:
+        """Drop copies of sessions that the database does not have.
+
+        They were ended by somebody who could not tell, and whose they were is not known.
+        """
+        for it in hashed_tokens:
+            # While it fails no copy is believed. A storage that is full deletes, and is not back.
+            if not self._breaker.is_open:
+                await self._tried(partial(self._storage.delete, f"{_PREFIX}{it}"))
+
     async def _look(self, key: str) -> "_Seen":
         """See what copy there is, and whether it can be believed."""
         if self._breaker.is_open:
@@ -140,7 +163,7 @@ class SessionCache:
         now = self._clock()
         is_young = now - entry.read_at < self._max_staleness
         is_current = version is not None and equal(entry.version, version)
-        return is_current and is_young and entry.row["expires_at"] > now
+        return is_current and is_young and self.lets_in(entry.row["expires_at"])
 
     async def _learn(self, user_id: str, text: str | None) -> "_Seen":
         return _Seen(text, user_id, await self.versions.current(user_id))

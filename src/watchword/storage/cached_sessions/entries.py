@@ -1,6 +1,7 @@
 """Copies of a session with its user as they stand in a secondary storage: typed and signed."""
 
 import hmac
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,10 +43,16 @@ class Entries:
     Args:
         schema: What sessions and users are.
         secrets: The current one first, then older ones that are still accepted.
+        base_url: Of the instance.
     """
 
-    def __init__(self, schema: Schema, secrets: Sequence[str]) -> None:
-        self._keys = [derive_key(it, _PURPOSE) for it in secrets]
+    def __init__(self, schema: Schema, secrets: Sequence[str], base_url: str) -> None:
+        # One instance for the staff and one for the customers may share storage and secrets; the
+        # token of a customer is to sign nobody in among the staff.
+        names = schema.naming
+        tables = [(names.schema_of(it), names.table(it)) for it in ("user", "session")]
+        purpose = f"{_PURPOSE} of {json.dumps([base_url, tables])}"
+        self._keys = [derive_key(it, purpose) for it in secrets]
         entry = msgspec.defstruct(
             "CachedSession",
             [

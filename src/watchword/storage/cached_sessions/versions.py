@@ -20,7 +20,7 @@ from typing import Final
 
 from watchword.clock import Clock
 from watchword.crypto.tokens import digest, new_token
-from watchword.errors import StorageError
+from watchword.errors import StorageError, StorageUnavailable
 from watchword.storage.cached_sessions.texts import find_text, find_texts
 from watchword.storage.circuit_breaker import CircuitBreaker
 from watchword.storage.secondary import SecondaryStorage
@@ -65,11 +65,11 @@ class UserVersions:
         Raises:
             StorageError: As above.
         """
+        key = _key(user_id)
         if self._untold:
             # Or another user, so that the processes that share the storage are told soon.
             untold = list(self._untold)
-            await self._tell([user_id] if user_id in untold else untold[:1])
-        key = _key(user_id)
+            await self._tell([key] if key in untold else untold[:1])
         found, *others = await find_texts(self._storage, [key, *keys])
         if found is None:
             found = await self._begun(key)
@@ -86,9 +86,9 @@ class UserVersions:
         A transaction may be open and hold what others wait for, so it waits for no storage that
         did not answer a moment ago.
         """
-        self._note(user_ids)
-        with suppress(StorageError):  # the breaker has logged it
-            await self._breaker.call(partial(self._tell, user_ids))
+        if told := self._noted(user_ids):
+            with suppress(StorageError):  # the breaker has logged it
+                await self._breaker.call(partial(self._tell, told))
 
     async def end_change(self, user_ids: Collection[str]) -> None:
         """Let none be believed that was made until now.
@@ -96,11 +96,12 @@ class UserVersions:
         If the storage cannot be told, none is believed here before it is. Other processes may
         go on to believe what they find, until it ends.
         """
-        self._note(user_ids)
-        try:
-            await self._breaker.insist(partial(self._tell, user_ids))
-        except StorageError:
-            self._forget_ended()
+        # Nothing to tell is no answer of the storage: the breaker would take it for one.
+        if told := self._noted(user_ids):
+            try:
+                await self._breaker.insist(partial(self._tell, told))
+            except StorageError:
+                self._forget_ended()
 
     async def drop(self, user_id: str) -> None:
         """Let none of a user be believed that was made until now.
@@ -108,26 +109,38 @@ class UserVersions:
         Raises:
             StorageUnavailable: The storage was not told.
         """
-        self._note([user_id])
-        await self._breaker.insist(partial(self._tell, [user_id]))
+        await self._breaker.insist(partial(self._tell, self._noted([user_id])))
 
-    def _note(self, user_ids: Iterable[str]) -> None:
-        for user_id in user_ids:
-            self._untold[user_id] = _Change(self._clock())
+    def _noted(self, user_ids: Iterable[str]) -> list[str]:
+        """Note whose versions are to be marked, and return their keys."""
+        keys = [_key(it) for it in user_ids]
+        for key in keys:
+            self._untold[key] = _Change(self._clock())
+        return keys
 
-    async def _tell(self, user_ids: Iterable[str]) -> None:
-        for user_id in user_ids:
-            change = self._untold.get(user_id)
-            await self._storage.set(_key(user_id), _CHANGING, ttl=_MARKED_FOR.total_seconds())
-            if self._untold.get(user_id) is change:  # else it was changed again meanwhile
-                self._untold.pop(user_id, None)
+    async def _tell(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            change = self._untold.get(key)
+            await self._mark(key)
+            if self._untold.get(key) is change:  # else it was changed again meanwhile
+                self._untold.pop(key, None)
+
+    async def _mark(self, key: str) -> None:
+        try:
+            await self._storage.set(key, _CHANGING, ttl=_MARKED_FOR.total_seconds())
+        except StorageUnavailable as error:
+            if error.retryable:
+                # A storage that is full still deletes. It is no mark, so the change stays untold
+                # here; but nobody believes a copy whose version is gone.
+                await self._storage.delete(key)
+            raise
 
     def _forget_ended(self) -> None:
         """Keep no more users than were changed while a version lives."""
         oldest = self._clock() - self._lives
-        for user_id, change in list(self._untold.items()):
+        for key, change in list(self._untold.items()):
             if change.at < oldest:
-                self._untold.pop(user_id, None)
+                self._untold.pop(key, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
