@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Final
 
 import pytest
@@ -176,7 +177,7 @@ async def test_after_the_pause_one_of_many_callers_asks(due, lines, race, watchw
     assert lines() == [FAILS, *([ANSWERS] if is_back else [])]
 
 
-async def test_an_answer_closes(due, storage, lines):
+async def test_an_answer_closes(due, storage, clock, lines):
     """From then on everybody asks again; a later outage is one of its own."""
     storage.error = None
 
@@ -185,7 +186,47 @@ async def test_an_answer_closes(due, storage, lines):
     assert (answers, storage.asked) == (["an answer"] * 3, 3)
     assert (due.is_open, lines()) == (False, [FAILS, ANSWERS])
     storage.error = DOWN
+    clock.advance(minutes=1)
     await failure_of(due.call(storage.ask))
+    assert lines() == [FAILS, ANSWERS, FAILS]
+
+
+async def test_a_storage_that_comes_and_goes_is_told_of_once_a_minute(
+    opened, storage, clock, lines
+):
+    """As a cluster that lacks one of its nodes: half of what is asked there fails."""
+    for number in range(88):
+        clock.advance(seconds=2)
+        storage.error = DOWN if number % 2 else None
+        with suppress(StorageUnavailable):
+            await opened.call(storage.ask)
+
+    assert storage.asked == 88
+    assert lines() == [FAILS, ANSWERS] * 3
+
+
+async def test_an_outage_that_begins_in_that_minute_is_told_of_after_it(
+    due, storage, clock, lines
+):
+    """The last line is true in the end."""
+    await due.insist(Storage().ask)
+    for _ in range(29):
+        await failure_of(due.call(storage.ask))
+        clock.advance(seconds=2)
+    assert lines() == [FAILS, ANSWERS]
+
+    await failure_of(due.call(storage.ask))
+
+    assert lines() == [FAILS, ANSWERS, FAILS]
+
+
+async def test_a_clock_that_was_put_back_silences_nothing(due, storage, clock, lines):
+    """A moment that is yet to come is none since which something was said."""
+    await due.insist(Storage().ask)
+    clock.advance(hours=-1)
+
+    await failure_of(due.call(storage.ask))
+
     assert lines() == [FAILS, ANSWERS, FAILS]
 
 

@@ -16,6 +16,7 @@ T = TypeVar("T")
 _log = logging.getLogger("watchword")
 
 _PAUSE: Final = timedelta(seconds=2)
+_QUIET: Final = timedelta(minutes=1)
 
 
 class CircuitBreaker:
@@ -23,7 +24,8 @@ class CircuitBreaker:
 
     Then one call finds out whether the storage answers again; if it does not come back within
     two seconds, another one does. The log has a line when the storage stops to answer, and one
-    when it is back, however many callers there are.
+    when it is back, however many callers there are; of one that comes and goes, as a cluster does
+    that lacks a node, a pair of them in a minute.
 
     Args:
         meanwhile: What is done instead, for the log.
@@ -36,6 +38,8 @@ class CircuitBreaker:
         self._lock = Lock()
         self._failed_at: datetime | None = None
         self._changes = 0
+        self._said_at: datetime | None = None
+        self._is_said = False
 
     @property
     def is_open(self) -> bool:
@@ -92,8 +96,11 @@ class CircuitBreaker:
         with self._lock:
             if changes != self._changes:
                 return
-            is_news, self._failed_at = self._failed_at is None, self._clock()
-            self._changes += is_news
+            self._changes += self._failed_at is None
+            self._failed_at = now = self._clock()
+            is_news = not self._is_said and not self._has_said_since(now - _QUIET)
+            if is_news:
+                self._is_said, self._said_at = True, now
         if is_news:
             _log.warning("secondary storage fails (%s) and %s", error, self._meanwhile)
 
@@ -103,4 +110,9 @@ class CircuitBreaker:
                 return
             self._failed_at = None
             self._changes += 1
-        _log.warning("secondary storage answers again")
+            is_news, self._is_said = self._is_said, False
+        if is_news:
+            _log.warning("secondary storage answers again")
+
+    def _has_said_since(self, moment: datetime) -> bool:
+        return self._said_at is not None and moment < self._said_at <= moment + _QUIET
