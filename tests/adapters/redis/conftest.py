@@ -336,9 +336,10 @@ def tls_server(server, tmp_path) -> tuple[int, Path]:
 
 @pytest.fixture
 def forgotten_nodes() -> Iterator[None]:
-    """Collect what a cluster's client leaves open when a node is gone: here, and not later on.
+    """Collect what is left open where a server was gone or hung: here, and not later on.
 
-    The driver drops such a node without closing its connections.
+    The driver drops such a node of a cluster, and a connection that was under way, without
+    closing it.
     """
     yield
     with warnings.catch_warnings():

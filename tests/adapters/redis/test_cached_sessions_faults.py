@@ -15,7 +15,11 @@ from watchword.crypto.tokens import digest
 from watchword.errors import StorageError
 from watchword.storage.cached_sessions import CachedSessions
 
-pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("redis-adapters")]
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.xdist_group("redis-adapters"),
+    pytest.mark.usefixtures("forgotten_nodes"),
+]
 
 MANY: Final = 50
 # Seconds that are waited for what hangs.
@@ -354,7 +358,6 @@ class Masters:
 # The driver drops a node that is gone without closing what it had opened.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.usefixtures("forgotten_nodes")
 class TestFailingOver(Faults):
     """The node of a cluster that has some of the keys ends, and its replica takes its place."""
 

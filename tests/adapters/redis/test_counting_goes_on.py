@@ -9,7 +9,11 @@ import pytest
 from watchword import RateLimit, RateLimits
 from watchword.concurrency import sleep
 
-pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("redis-adapters")]
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.xdist_group("redis-adapters"),
+    pytest.mark.usefixtures("forgotten_nodes"),
+]
 
 SHORT: Final = 1.0
 STRANGER: Final = "198.51.100.9"

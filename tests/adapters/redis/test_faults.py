@@ -17,7 +17,11 @@ from watchword.adapters.redis import RedisStorage
 from watchword.concurrency import sleep
 from watchword.errors import StorageUnavailable
 
-pytestmark = [pytest.mark.redis, pytest.mark.xdist_group("redis-adapters")]
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.xdist_group("redis-adapters"),
+    pytest.mark.usefixtures("forgotten_nodes"),
+]
 
 HASTY: Final = 0.2
 
@@ -242,7 +246,6 @@ class TestOnce:
         assert (await storage.increment("a", window=60)).value == 3
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-    @pytest.mark.usefixtures("forgotten_nodes")
     async def test_a_cluster_that_went_away(self, open_storage, small_cluster, calls):
         """Each call says so, also of a storage that never reached it; then the next ones work."""
         proxy, node = small_cluster
