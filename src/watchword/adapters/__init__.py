@@ -12,17 +12,19 @@ from watchword.storage.hooks import DatabaseHook
 from watchword.storage.ids import NewId
 
 if TYPE_CHECKING:
+    from watchword.adapters.mongodb.sources import MongoDB
     from watchword.adapters.sqlalchemy.engines import Database as SQLDatabase
 
 __all__ = ["Database", "adapter_for", "own_tables_of"]
 
-Database: TypeAlias = "SQLDatabase | Adapter[PublicUser]"
-"""An `Adapter`, a URL, or an engine or session factory of a database library."""
+Database: TypeAlias = "SQLDatabase | MongoDB | Adapter[PublicUser]"
+"""An `Adapter`, a URL, or an engine, session factory or client of a database library."""
 
 _HINT: Final = (
     "Pass a URL such as sqlite+aiosqlite:///auth.db, an SQLAlchemy engine or session "
-    "factory, or an adapter."
+    "factory, a client of PyMongo, or an adapter."
 )
+_MONGODB_URLS: Final = ("mongodb://", "mongodb+srv://")
 
 
 def adapter_for(database: object) -> Adapter[Any]:
@@ -31,11 +33,23 @@ def adapter_for(database: object) -> Adapter[Any]:
     Raises:
         ConfigurationError: Nothing here leads to a database, or what it needs is missing.
     """
+    # First: a client of PyMongo has whatever attribute it is asked for.
+    if _is_mongodb(database):
+        mongodb: Adapter[Any] = import_module("watchword.adapters.mongodb").MongoDBAdapter(
+            database
+        )
+        return mongodb
     if hasattr(database, "find_one") and hasattr(database, "capabilities"):
         return cast("Adapter[Any]", database)  # a Protocol: it has the shape of one
     if isinstance(database, str) or type(database).__module__.startswith("sqlalchemy."):
         return _sqlalchemy_adapter(database)
     raise ConfigurationError(f"A {type(database).__name__} is no database.", hint=_HINT)
+
+
+def _is_mongodb(database: object) -> bool:
+    if isinstance(database, str):
+        return database.startswith(_MONGODB_URLS)
+    return type(database).__module__.startswith("pymongo.")
 
 
 def _sqlalchemy_adapter(database: object) -> Adapter[Any]:

@@ -18,6 +18,7 @@ from watchword.concurrency.driving import (
     run_blocking,
     start_on,
 )
+from watchword.concurrency.loops import PerLoop
 from watchword.concurrency.pools import Background, WorkPool
 from watchword.concurrency.processes import PerProcess
 from watchword.concurrency.waiting import Backoff, Lock, Mutex, sleep
@@ -27,6 +28,7 @@ __all__ = [
     "Backoff",
     "Lock",
     "Mutex",
+    "PerLoop",
     "PerProcess",
     "WorkPool",
     "acquire",

@@ -1,9 +1,9 @@
 """What a storage in Redis can be made from: a URL, or a client of the package redis."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import redis
 import redis.asyncio
@@ -20,7 +20,7 @@ from watchword.adapters.redis.lines import (
     Line,
     on_one_loop,
 )
-from watchword.concurrency import PerProcess, current_loop
+from watchword.concurrency import PerLoop
 from watchword.errors import ConfigurationError
 
 __all__ = ["Redis", "Source", "open_source"]
@@ -28,8 +28,6 @@ __all__ = ["Redis", "Source", "open_source"]
 Redis: TypeAlias = (
     "str | redis.Redis | redis.asyncio.Redis | redis.RedisCluster | redis.asyncio.RedisCluster"
 )
-
-T = TypeVar("T")
 
 _CONNECTIONS: Final = 50
 _SCHEMES: Final = {
@@ -162,10 +160,10 @@ def _unreadable() -> ConfigurationError:
 def _server(settings: dict[str, Any], timeout: float, *, tls: bool) -> Source:
     blocking_class = SSLConnection if tls else Connection
     async_class = asyncio_connection.SSLConnection if tls else asyncio_connection.Connection
-    blocking = _PerLoop(
+    blocking = PerLoop(
         lambda: TimedPool(connection_class=blocking_class, timeout=timeout, **settings)
     )
-    asynchronous = _PerLoop(
+    asynchronous = PerLoop(
         lambda: redis.asyncio.BlockingConnectionPool(
             connection_class=async_class, timeout=timeout, **settings
         )
@@ -182,10 +180,10 @@ def _server(settings: dict[str, Any], timeout: float, *, tls: bool) -> Source:
 
 
 def _cluster(url: str, settings: dict[str, Any]) -> Source:
-    blocking = _PerLoop(
+    blocking = PerLoop(
         lambda: redis.RedisCluster(url=url, connection_pool_class=TimedNodePool, **settings)
     )
-    asynchronous = _PerLoop(lambda: redis.asyncio.RedisCluster.from_url(url, **settings))
+    asynchronous = PerLoop(lambda: redis.asyncio.RedisCluster.from_url(url, **settings))
 
     async def close() -> None:
         for client in blocking.taken():
@@ -198,38 +196,3 @@ def _cluster(url: str, settings: dict[str, Any]) -> Source:
         AsyncClusterLine(asynchronous.current, asynchronous.give_up),
     )
     return Source(line, close)
-
-
-class _PerLoop(Generic[T]):
-    """One thing for each event loop, and one for who has none: sockets belong to a loop.
-
-    A process that was forked begins with nothing: on the parent's connections people would get
-    the answers to other people's questions.
-    """
-
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._of_process: PerProcess[dict[Any, T]] = PerProcess(dict)
-
-    def current(self) -> T:
-        """Return what the running loop has, made at its first use."""
-        loop = current_loop()
-        made = self._of_process.here
-        if loop not in made:
-            for ended in [it for it in made if it is not None and it.is_closed()]:
-                made.pop(ended, None)  # nobody can use or close it any more
-            made.setdefault(loop, self._make())
-        return made[loop]
-
-    def give_up(self, given: T) -> None:
-        """Have another one made in the place of this one, for whoever asks next."""
-        made = self._of_process.here
-        if made.get(current_loop()) is given:
-            made.pop(current_loop(), None)
-
-    def taken(self) -> Iterator[T]:
-        """Go through what the running loop has, at most one, which it then has no more."""
-        made = self._of_process.here
-        loop = current_loop()
-        if loop in made:
-            yield made.pop(loop)

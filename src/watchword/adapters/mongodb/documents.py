@@ -1,0 +1,201 @@
+"""From models to collections and indexes, and from records to documents and back."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from bson.int64 import Int64
+from pymongo import ASCENDING, IndexModel
+
+from watchword.errors import InvalidValue
+from watchword.schema import Field, Model, Naming, Schema
+from watchword.schema.fields import FieldType, OnDelete
+from watchword.storage.contract import Record
+
+__all__ = ["ID", "INSTANT_RESOLUTION", "LOCK", "Collections", "ModelCollection", "Referrer"]
+
+ID: Final = "_id"
+LOCK: Final = "_lock"
+"""Changes when somebody locks a document: MongoDB keeps others away from what is written."""
+INSTANT_RESOLUTION: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class ModelCollection:
+    """A model's collection; each document has a key for each field, null or not.
+
+    Args:
+        model: What is in it.
+        name: Its name in the database.
+        keys: Field to key; the id is `_id`.
+    """
+
+    model: Model
+    name: str
+    keys: Mapping[str, str]
+
+    def document(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a new row as it is stored."""
+        return {key: self.stored(name, data.get(name)) for name, key in self.keys.items()}
+
+    def record(self, document: Mapping[str, Any]) -> Record:
+        """Return a document as the contract has it; a key that is missing is null."""
+        fields = self.model.fields
+        return {name: _read(fields[name], document.get(key)) for name, key in self.keys.items()}
+
+    def stored(self, name: str, value: Any) -> Any:
+        """Return a value as it is stored and compared.
+
+        Raises:
+            InvalidValue: It is of another type than the field. What came with a request could
+                be a dict that MongoDB takes for an operator.
+        """
+        if value is None:
+            return None
+        field = self.model.fields[name]
+        if not _is_of(field.type, value):
+            raise InvalidValue(self.model.name, name, f"is no {field.type}")
+        return _STORED[field.type](value) if field.type in _STORED else value
+
+    def indexes(self, naming: Naming) -> list[IndexModel]:
+        """Return what `create_schema` makes: unique keys, and what is looked up by."""
+        name = self.model.name
+        unique = [
+            self._index(naming.unique(name, key), key, unique=True, **self._without_nulls(key))
+            for key in self.unique_keys
+        ]
+        plain = [self._index(naming.index(name, key), key) for key in self.model.index_keys]
+        return [*unique, *plain]
+
+    @property
+    def unique_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Those beside the id, which MongoDB keeps unique by itself."""
+        return tuple(key for key in self.model.unique_keys if key != ("id",))
+
+    def _index(self, index_name: str, fields: Sequence[str], **options: Any) -> IndexModel:
+        keys = [(self.keys[name], ASCENDING) for name in fields]
+        return IndexModel(keys, name=index_name, **options)
+
+    def _without_nulls(self, fields: Sequence[str]) -> dict[str, Any]:
+        """Leave rows with a null in the key out of the index: it is no key then.
+
+        From the least value on, not by `$type`: the planner sees that an equality is a part of
+        that, and uses the index.
+        """
+        least = {
+            self.keys[name]: {"$gte": _LEAST[self.model.fields[name].type]}
+            for name in fields
+            if not self.model.fields[name].required
+        }
+        return {"partialFilterExpression": least} if least else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A field that points at a model's rows."""
+
+    child: ModelCollection
+    key: str
+    on_delete: OnDelete
+
+
+class Collections:
+    """Every model of a schema as a collection."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._by_model = {name: _collection(schema, it) for name, it in schema.models.items()}
+        self._by_name = {it.name: it for it in self._by_model.values()}
+
+    def require(self, model: str) -> ModelCollection:
+        """Return a model's collection.
+
+        Raises:
+            UnknownModel: The schema has none of this name.
+        """
+        return self._by_model[self.schema.require_model(model).name]
+
+    def __iter__(self) -> Iterator[ModelCollection]:
+        return iter(self._by_model.values())
+
+    def referrers(self, model: str) -> list[Referrer]:
+        """Return what points at a model's rows; MongoDB itself knows of no references."""
+        return [
+            Referrer(it, it.keys[name], it.model.fields[name].on_delete)
+            for it in self
+            for name, target in it.model.references.items()
+            if target == model
+        ]
+
+
+def _collection(schema: Schema, model: Model) -> ModelCollection:
+    naming = schema.naming
+    keys = {name: naming.column(model.name, name) for name in model.fields}
+    return ModelCollection(model, naming.table(model.name), {**keys, "id": ID})
+
+
+# --- values --------------------------------------------------------------------------
+
+_PYTHON: Final[Mapping[FieldType, type | tuple[type, ...]]] = {
+    "string": str,
+    "text": str,
+    "integer": int,
+    "bigint": int,
+    "boolean": bool,
+    "datetime": datetime,
+    "uuid": str,
+    "bytes": bytes,
+    "strings": (list, tuple),
+}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LEAST: Final[Mapping[FieldType, Any]] = {
+    "string": "",
+    "text": "",
+    "integer": float("-inf"),
+    "bigint": float("-inf"),
+    "boolean": False,
+    "datetime": datetime.min.replace(tzinfo=UTC),
+    "uuid": "",
+}
+
+
+def _is_of(kind: FieldType, value: Any) -> bool:
+    if kind == "json":
+        return True
+    if kind == "strings" and isinstance(value, list | tuple):
+        return all(isinstance(it, str) for it in value)
+    is_flag = isinstance(value, bool) and kind != "boolean"
+    return isinstance(value, _PYTHON[kind]) and not is_flag
+
+
+def _instant(value: datetime) -> datetime:
+    return value.astimezone(UTC) - (value - _EPOCH) % INSTANT_RESOLUTION
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+# A JSON value is a text. As a document it could hold keys that MongoDB, or the driver, takes
+# for something else, `$ref` and `$set` for two, and its integers would come back as another type.
+_STORED: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
+    "bigint": Int64,
+    "datetime": _instant,
+    "json": _json,
+    "strings": list,
+}
+_READ: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
+    "integer": int,
+    "bigint": int,
+    "datetime": lambda value: value.astimezone(UTC),
+    "json": json.loads,
+    "bytes": bytes,
+}
+
+
+def _read(field: Field, value: Any) -> Any:
+    if value is None or field.type not in _READ:
+        return value
+    return _READ[field.type](value)

@@ -1,0 +1,92 @@
+"""The adapter for MongoDB keeps the contract, by both kinds of clients and by a URL."""
+
+import os
+from typing import Any, ClassVar, Final
+
+import pytest
+from pymongo import AsyncMongoClient, MongoClient
+
+from watchword.adapters.mongodb import MongoDBAdapter
+from watchword.adapters.mongodb.documents import Collections
+from watchword.testing import AdapterSuite
+
+REAL: Final = os.environ.get("WATCHWORD_MONGODB_URL")
+# Test to what is missing there.
+ONLY_ON_A_SERVER: Final = {
+    "test_a_locking_count_is_of_what_is_committed_now": "a write beside a transaction waits for it"
+}
+ONLY_WITH_TRANSACTIONS: Final = {
+    "test_an_update_of_many_is_all_or_nothing": "a change of several rows is several steps",
+    "test_random_histories": "the same",
+}
+IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
+pytestmark = [pytest.mark.slow] if IS_SOAK else []
+
+
+class OnMongoDB(AdapterSuite):
+    """What the suites of all clients share."""
+
+    rounds = 100 if IS_SOAK else 5
+    examples = 100 if IS_SOAK else 3
+    has_pool = True
+    transactions: ClassVar[bool] = True
+
+    @pytest.fixture(autouse=True)
+    def _can_be_shown(self, request):
+        """Leave out what the stand-in cannot show, and what needs transactions."""
+        name = request.node.originalname
+        if REAL is None and name in ONLY_ON_A_SERVER:
+            pytest.skip(ONLY_ON_A_SERVER[name])
+        if not self.transactions and name in ONLY_WITH_TRANSACTIONS:
+            pytest.skip(ONLY_WITH_TRANSACTIONS[name])
+
+    def make(self, database: Any, name: str) -> MongoDBAdapter:
+        """Return an adapter."""
+        return MongoDBAdapter(database, name=name, transactions=self.transactions)
+
+    @pytest.fixture
+    def adapter(self, client, mongodb_name, empty):
+        """On a database without documents."""
+        return self.make(client, mongodb_name)
+
+    @pytest.fixture
+    def small_pool(self, mongodb_url, mongodb_name, empty, mode, run):
+        """By a client of one connection."""
+        if mode.name == "driven":
+            with MongoClient(mongodb_url, maxPoolSize=1) as blocking:
+                yield self.make(blocking, mongodb_name)
+            return
+        asynchronous = AsyncMongoClient(mongodb_url, maxPoolSize=1)
+        yield self.make(asynchronous, mongodb_name)
+        run(asynchronous.close())
+
+    @pytest.fixture
+    def peek(self, empty, schema):
+        """Reads by a client of its own."""
+
+        def peek(model: str) -> list[dict[str, Any]]:
+            it = Collections(schema).require(model)
+            rows = list(empty[it.name].find())
+            return [{name: row[key] for name, key in it.keys.items()} for row in rows]
+
+        return peek
+
+
+class TestMongoClient(OnMongoDB):
+    """Without an event loop."""
+
+    never_loop = True
+
+
+class TestAsyncMongoClient(OnMongoDB):
+    """Under an event loop."""
+
+    needs_loop = True
+
+
+class TestWithoutTransactions(OnMongoDB):
+    """On a server that is alone; under an event loop as well, in the soak."""
+
+    transactions = False
+    has_pool = False
+    never_loop = not IS_SOAK

@@ -1,0 +1,44 @@
+"""Whom MongoDB keeps can sign up, sign in, change the password and leave, by either client."""
+
+import pytest
+
+from watchword import DeleteUser, UserOptions
+from watchword.adapters.mongodb import MongoDBAdapter
+
+PASSWORDS = {"currentPassword": "difference-engine", "newPassword": "analytical-engine"}
+NOTHING = {"user": 0, "account": 0, "session": 0, "verification": 0}
+
+
+@pytest.fixture(params=[True, False], ids=["transactions", "alone"])
+def auth(request, new_auth, client, empty, run):
+    """An instance on MongoDB, with transactions and without them."""
+    adapter = MongoDBAdapter(client, name=empty.name, transactions=request.param)
+    auth = new_auth(adapter, user=UserOptions(delete_user=DeleteUser()))
+    run(auth.create_tables())
+    return auth
+
+
+async def test_a_user_comes_and_goes(auth, browser, new_browser, count_rows):
+    """From the sign-up to the deletion, which leaves nothing."""
+    elsewhere = new_browser(auth)
+
+    assert (await browser.sign_up()).status == 200
+    assert (await browser.sign_up()).refusal[0] == 422
+    assert (await elsewhere.sign_in(password="wrong-engine")).status == 401
+    assert (await elsewhere.sign_in()).status == 200
+    assert (await elsewhere.session()).json["user"]["email"] == "ada@example.org"
+
+    changed = await browser.post("/change-password", {**PASSWORDS, "revokeOtherSessions": True})
+    assert changed.status == 200
+    assert (await elsewhere.session()).json is None
+    assert (await elsewhere.sign_in()).status == 401
+    assert (await elsewhere.sign_in(password=PASSWORDS["newPassword"])).status == 200
+
+    assert (await browser.post("/revoke-other-sessions")).status == 200
+    assert (await elsewhere.session()).json is None
+    assert (await browser.session()).json["user"]["name"] == "Ada"
+
+    gone = await browser.post("/delete-user", {"password": PASSWORDS["newPassword"]})
+    assert gone.json == {"success": True, "message": "User deleted"}
+    assert (await browser.session()).json is None
+    assert await count_rows(auth) == NOTHING
