@@ -563,6 +563,7 @@ class TestEvicting(Faults):
                 count += 1
             assert client.info("stats")["evicted_keys"] > 0
             yield
+            client.config_set("maxmemory", 0)
 
         return fault
 
