@@ -56,12 +56,12 @@ class BlockingWatchword(Joined[PublicUser]):
             )
         return adapter
 
-    def _check_counters(self, store: object) -> None:
+    def _check_waiting(self, store: object) -> None:
         if getattr(store, "needs_loop", False):
             raise ConfigurationError(
                 f"{type(store).__name__} needs an event loop here, but this instance is blocking.",
-                hint="Count requests in a blocking store, or use Watchword instead of "
-                "BlockingWatchword.",
+                hint="Pass a blocking one, such as RedisStorage with a URL, or use Watchword "
+                "instead of BlockingWatchword.",
             )
 
     @property

@@ -156,7 +156,7 @@ class Joined(Generic[PublicUser]):
 
     def _added_by(self, options: Options) -> list[SchemaExtension]:
         """Return what settings add to the schema, unless this instance cannot use them."""
-        self._check_counters(options.rate_limits.store)
+        self._check_waiting(options.rate_limits.store)
         return [_fields_of(options), CountersInSchema(options.rate_limits)]
 
     def _session_cache(
@@ -169,11 +169,11 @@ class Joined(Generic[PublicUser]):
     ) -> SessionCache | None:
         if cached is None:
             return None
-        self._check_counters(cached.storage)
+        self._check_waiting(cached.storage)
         return SessionCache(cached, schema=schema, secrets=secrets, clock=clock, base_url=base_url)
 
-    def _check_counters(self, store: object) -> None:
-        """Refuse a store of counters that this kind of instance cannot use."""
+    def _check_waiting(self, store: object) -> None:
+        """Refuse what waits in a way in which this kind of instance cannot."""
 
     @property
     def _users(self) -> StoredUsers[PublicUser]:

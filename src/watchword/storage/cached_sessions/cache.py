@@ -83,7 +83,7 @@ class SessionCache:
         schema: Schema,
         secrets: Sequence[str],
         clock: Clock,
-        base_url: str = "",
+        base_url: str,
     ) -> None:
         self._storage = settings.storage
         self._max_staleness = settings.max_staleness
