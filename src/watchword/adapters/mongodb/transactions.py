@@ -5,9 +5,8 @@ transaction keeps what was done in it: when it has to be begun again it is all d
 order, and goes on only if each answer is the one that was given before.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -19,7 +18,7 @@ from watchword.adapters.mongodb.lines import Hand, Line
 from watchword.adapters.mongodb.refusals import is_lost_race
 from watchword.concurrency import Backoff, complete, current_owner
 from watchword.errors import StorageError, StorageUnavailable, TransactionEnded
-from watchword.storage.after_commit import is_in_generator, let_generators_close
+from watchword.storage.owned_transactions import OwnedTransaction
 
 __all__ = ["Gate", "Translated", "Work"]
 
@@ -63,7 +62,7 @@ class Gate:
 
     async def read(self, model: str, work: Work[T], *, lock: bool = False) -> T:
         """Do work that reads; with `lock` in a transaction what is committed by now."""
-        transaction = await self._joined()
+        transaction = await _Transaction.joined(self)
         if transaction is not None:
             return await transaction.run(model, work, is_kept=lock, is_fresh=lock)
         with self._translated(model, writes=False):
@@ -71,7 +70,7 @@ class Gate:
 
     async def write(self, model: str, work: Work[T], *, whole: bool = False) -> T:
         """Do work that writes; `whole` if it is several calls that belong together."""
-        transaction = await self._joined()
+        transaction = await _Transaction.joined(self)
         if transaction is not None:
             return await transaction.run(model, work)
         if whole and self._has_transactions:
@@ -97,7 +96,7 @@ class Gate:
 
         On a server without transactions it is nothing: what was done stays done.
         """
-        outer = await self._joined()
+        outer = await _Transaction.joined(self)
         if outer is not None:
             async with outer.savepoint():
                 yield
@@ -120,25 +119,7 @@ class Gate:
 
     def is_open(self) -> bool:
         """Tell whether this task or thread has a transaction open here."""
-        return self._found() is not None
-
-    async def _joined(self) -> "_Transaction | None":
-        """Return what is open here, but for one whose generator was left a moment ago."""
-        transaction = self._found()
-        if transaction is not None and transaction.may_be_left:
-            await let_generators_close()
-            transaction = self._found()
-        return transaction
-
-    def _found(self) -> "_Transaction | None":
-        """Return the transaction that this task or thread has open here.
-
-        A child task inherits the context, but not the transaction: it is not its owner.
-        """
-        for transaction in reversed(_open_transactions()):
-            if transaction.gate is self and transaction.owner == current_owner():
-                return transaction
-        return None
+        return _Transaction.find(self) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,37 +131,20 @@ class _Done:
     answer: Any
 
 
-class _Transaction:
+class _Transaction(OwnedTransaction):
     """A transaction of one task or thread, in one session.
 
     It begins with its first work, so nothing is held while a password is hashed.
     """
 
     def __init__(self, gate: Gate, line: Line, translated: Translated) -> None:
-        self.gate = gate
-        self.owner = current_owner()
-        self.is_open = True
-        self.may_be_left = is_in_generator()
+        super().__init__(gate)
         self._line = line
         self._translated = translated
         self._session: Any = None
         self._done: list[_Done] = []
         self._failed = False
         self._depth = 0
-
-    @contextmanager
-    def ambient(self) -> Iterator[None]:
-        """Let the calls of the owner find this transaction, until the body is left.
-
-        It may be left in another context than it began in: a generator that was left early is
-        closed by another task. So nothing is reset, and what has ended is passed over.
-        """
-        _transactions.set((*_open_transactions(), self))
-        try:
-            yield
-        finally:
-            self.is_open = False
-            _transactions.set(_open_transactions())
 
     async def run(
         self, model: str, work: Work[T], *, is_kept: bool = True, is_fresh: bool = False
@@ -317,13 +281,3 @@ class _Transaction:
 
 async def _nothing(_hand: Hand) -> None:
     """Do no more than what was done before."""
-
-
-_transactions: ContextVar[tuple[_Transaction, ...]] = ContextVar(
-    "watchword_mongodb_transactions", default=()
-)
-
-
-def _open_transactions() -> tuple[_Transaction, ...]:
-    """Return those of this context that have not ended, whose-ever they are."""
-    return tuple(it for it in _transactions.get() if it.is_open)

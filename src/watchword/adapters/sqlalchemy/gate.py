@@ -24,12 +24,10 @@ from watchword.adapters.sqlalchemy.prepared import PreparedRead
 from watchword.adapters.sqlalchemy.transactions import (
     Transaction,
     Translated,
-    open_transactions,
 )
 from watchword.adapters.sqlalchemy.violations import is_disconnect
-from watchword.concurrency import Backoff, current_owner
+from watchword.concurrency import Backoff
 from watchword.errors import ConfigurationError, StorageUnavailable
-from watchword.storage.after_commit import let_generators_close
 from watchword.storage.contract import Record
 from watchword.storage.query import Where
 
@@ -57,7 +55,7 @@ class Gate:
 
     async def read(self, model: str, work: Work[T]) -> T:
         """Run work that writes nothing."""
-        transaction = await self._joined()
+        transaction = await Transaction.joined(self)
         if transaction is not None:
             return await transaction.run(model, work)
         return await self._alone(model, lambda _sent: _prepared(work))
@@ -70,7 +68,7 @@ class Gate:
         Raises:
             NotFetchedError: There is none, or it failed; `read` finds out why.
         """
-        dialect = None if self._found() else self._line.direct_dialect
+        dialect = None if Transaction.find(self) else self._line.direct_dialect
         prepared = None if dialect is None else prepare(dialect)
         if prepared is None:
             raise NotFetchedError
@@ -84,7 +82,7 @@ class Gate:
         Raises:
             ConfigurationError: A transaction is open here.
         """
-        if self._found() is not None:
+        if Transaction.find(self) is not None:
             raise ConfigurationError(
                 "Tables cannot be made inside a transaction.", hint="Make them before it begins."
             )
@@ -93,7 +91,7 @@ class Gate:
         self, model: str, work: Work[T], *, whole: Callable[[Connection], bool] = lambda _: False
     ) -> T:
         """Run work that writes, in a transaction of its own where `whole` asks for one."""
-        transaction = await self._joined()
+        transaction = await Transaction.joined(self)
         if transaction is not None:
             return await transaction.run(model, work)
         return await self._alone(model, lambda sent: _checked(work, whole, sent))
@@ -118,7 +116,7 @@ class Gate:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Open a transaction for this task or thread; inside another one, a savepoint."""
-        outer = await self._joined()
+        outer = await Transaction.joined(self)
         if outer is not None:
             async with outer.savepoint():
                 yield
@@ -143,24 +141,6 @@ class Gate:
             await transaction.stay_in_this()
             with transaction.ambient():
                 yield
-
-    async def _joined(self) -> Transaction | None:
-        """Return what is open here, but for one whose generator was left a moment ago."""
-        transaction = self._found()
-        if transaction is not None and transaction.may_be_left:
-            await let_generators_close()
-            transaction = self._found()
-        return transaction
-
-    def _found(self) -> Transaction | None:
-        """Return the transaction that this task or thread has open here.
-
-        A child task inherits the context, but not the transaction: it is not its owner.
-        """
-        for transaction in reversed(open_transactions()):
-            if transaction.gate is self and transaction.owner == current_owner():
-                return transaction
-        return None
 
 
 class _Sent:

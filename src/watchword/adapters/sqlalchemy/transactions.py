@@ -3,9 +3,8 @@
 It begins with its first statement, so nothing is held while a password is hashed.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
@@ -17,9 +16,9 @@ from watchword.adapters.sqlalchemy.lines import Line, Work
 from watchword.adapters.sqlalchemy.violations import is_disconnect
 from watchword.concurrency import complete, current_owner
 from watchword.errors import StorageError, StorageUnavailable, TransactionEnded
-from watchword.storage.after_commit import is_in_generator
+from watchword.storage.owned_transactions import OwnedTransaction
 
-__all__ = ["Transaction", "Translated", "open_transactions"]
+__all__ = ["Transaction", "Translated"]
 
 T = TypeVar("T")
 
@@ -27,7 +26,7 @@ Translated: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Turns the driver's errors about a model into the contract's."""
 
 
-class Transaction:
+class Transaction(OwnedTransaction):
     """A transaction of one task or thread, on one connection.
 
     An error of the database dooms it, or the savepoint in which it happened: databases
@@ -37,30 +36,13 @@ class Transaction:
     def __init__(
         self, gate: object, line: Line, translated: Translated, connection: Any = None
     ) -> None:
-        self.gate = gate
-        self.owner = current_owner()
+        super().__init__(gate)
         self._line = line
         self._translated = translated
         self._connection = connection
         self._failed = False
         self._depth = 0
         self._within: object = None
-        self.is_open = True
-        self.may_be_left = is_in_generator()
-
-    @contextmanager
-    def ambient(self) -> Iterator[None]:
-        """Let the calls of the owner find this transaction, until the body is left.
-
-        It may be left in another context than it began in: a generator that was left early is
-        closed by another task. So nothing is reset, and what has ended is passed over.
-        """
-        _transactions.set((*open_transactions(), self))
-        try:
-            yield
-        finally:
-            self.is_open = False
-            _transactions.set(open_transactions())
 
     async def stay_in_this(self) -> None:
         """Remember the application's transaction: work in a later one would be a surprise."""
@@ -202,13 +184,3 @@ def _back_to(name: str) -> Work[None]:
 
 def _say(connection: Connection, statement: str) -> None:
     connection.exec_driver_sql(statement)
-
-
-_transactions: ContextVar[tuple[Transaction, ...]] = ContextVar(
-    "watchword_transactions", default=()
-)
-
-
-def open_transactions() -> tuple[Transaction, ...]:
-    """Return those of this context that have not ended, whose-ever they are."""
-    return tuple(it for it in _transactions.get() if it.is_open)
