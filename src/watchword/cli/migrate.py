@@ -25,8 +25,8 @@ from watchword.migrations import Aim, Migrated, OnMigration, Progress, Renames
 from watchword.migrations.plan import Plan
 
 if TYPE_CHECKING:
-    from watchword.migrations.history import Version
     from watchword.migrations.state import State
+    from watchword.migrations.versions import Version
 
 __all__ = ["migrate", "said_changes"]
 

@@ -22,10 +22,12 @@ from watchword.concurrency import Backoff, call
 from watchword.errors import MigrationRefused, StorageUnavailable
 from watchword.migrations.aims import Aim, Migrated, OnMigration, Progress
 from watchword.migrations.calls import steps_of
+from watchword.migrations.changes import said
+from watchword.migrations.examine import empty_rows, examine
 from watchword.migrations.history import History
-from watchword.migrations.live import read_live, unfinished
 from watchword.migrations.lock import locked
 from watchword.migrations.plan import Plan
+from watchword.migrations.reading import read_live, unfinished
 from watchword.migrations.rebuilding import (
     FOREIGN_KEYS_OFF,
     FOREIGN_KEYS_ON,
@@ -33,8 +35,8 @@ from watchword.migrations.rebuilding import (
     taken_down,
     without_foreign_keys,
 )
-from watchword.migrations.refusals import refusals_told, said
-from watchword.migrations.state import State, empty_rows, examine
+from watchword.migrations.refusals import refusals_told
+from watchword.migrations.state import State
 from watchword.migrations.statements import Statement, run_steps, statements_of, tidying
 from watchword.schema import Schema
 from watchword.schema.snapshot import Snapshot

@@ -20,6 +20,7 @@ __all__ = [
     "DropUnique",
     "RenameColumn",
     "RenameTable",
+    "said",
     "said_default",
 ]
 
@@ -292,3 +293,8 @@ Change: TypeAlias = (
     | AddReference
     | DropReference
 )
+
+
+def said(change: Change | None) -> str:
+    """Return what is done, in words."""
+    return "remove what was begun" if change is None else f"{change.sign} {change}"

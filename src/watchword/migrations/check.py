@@ -11,44 +11,27 @@ from watchword.adapters.sqlalchemy.tables import ModelTable
 from watchword.adapters.sqlalchemy.violations import translated
 from watchword.engine.findings import Code, Finding
 from watchword.errors import ConfigurationError, StorageUnavailable
-from watchword.migrations.aims import Aim
 from watchword.migrations.borrowed import with_borrowed_types
 from watchword.migrations.drift import Drift, Remedy
+from watchword.migrations.examine import seen_in
 from watchword.migrations.history import History
-from watchword.migrations.live import Live, read_live
+from watchword.migrations.live import Live
 from watchword.migrations.lock import locked
+from watchword.migrations.look import KEEP, MIGRATE, Look, plan_of, version_findings
 from watchword.migrations.other_names import Adapted, adapted
-from watchword.migrations.plan import Plan
+from watchword.migrations.reading import read_live
 from watchword.migrations.renames import Renames
 from watchword.migrations.state import State
 from watchword.schema import Schema
-from watchword.schema.core import CORE_VERSION
 from watchword.schema.snapshot import Snapshot
 
-__all__ = ["Look", "look_at"]
+__all__ = ["look_at"]
 
 _PATIENCE: Final = 5
-_MIGRATE: Final = "`watchword migrate`"
-_KEEP: Final = "Start the newer code, or `watchword migrate --keep`"
 _ALEMBIC: Final = (
     "`watchword migrate`; with Alembic `alembic upgrade head`, before it "
     "`watchword generate --database-url …` if no revision has it"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What was found in a database.
-
-    Args:
-        findings: What is not as it should be.
-        is_empty: None of our tables is there.
-        is_being_changed: A migration is under way, or was broken off.
-    """
-
-    findings: tuple[Finding, ...] = ()
-    is_empty: bool = False
-    is_being_changed: bool = False
 
 
 async def look_at(adapter: SQLAlchemyAdapter[Any], schema: Schema) -> Look:
@@ -102,9 +85,9 @@ class _Checker:
         except ConfigurationError as error:
             # What a newer release wrote down cannot be read; what there is can.
             ahead = Finding(Code.W022, "error", error.message.rstrip("."), error.hint)
-            return _Seen(State.of(wanted, ()).seen_in(connection), (ahead,))
-        state = State.of(wanted, versions).seen_in(connection)
-        return _Seen(state, tuple(_of_version(state)))
+            return _Seen(seen_in(connection, State.of(wanted, ())), (ahead,))
+        state = seen_in(connection, State.of(wanted, versions))
+        return _Seen(state, tuple(version_findings(state)))
 
     def _of_theirs(self, connection: Connection) -> Iterator[Finding]:
         for it in self._theirs:
@@ -125,25 +108,6 @@ class _Seen:
 
     state: State
     findings: tuple[Finding, ...]
-
-
-def _of_version(state: State) -> Iterator[Finding]:
-    """Tell whether the database is behind the code, or ahead of it."""
-    last, code = state.version, state.newer_than
-    if state.recorded is not None and state.recorded.core > CORE_VERSION:
-        release = state.versions[-1].release
-        message = f"the database was made by a newer Watchword, {release}"
-        yield Finding(Code.W022, "error", message, f"Install Watchword {release} or newer")
-    elif code is not None:
-        message = f"the database is at version {last}, and this code is version {code.number}"
-        yield Finding(Code.W022, "warning", message, _KEEP)
-    elif state.pending is not None:
-        message = f"version {state.pending.number} was begun and not finished"
-        mend = f"Wait for whoever makes it; if nobody does, {_MIGRATE} goes on from there"
-        yield Finding(Code.W020, "warning", message, mend)
-    elif state.versions and not state.is_recorded:
-        message = f"the database is at version {last}, which is of an earlier schema"
-        yield Finding(Code.W021, "warning", message, _MIGRATE)
 
 
 def _lacking(connection: Connection, it: ModelTable) -> Iterator[Finding]:
@@ -186,7 +150,7 @@ class _Comparison:
         """Go through what differs."""
         wanted, present = self.renamed.wanted, self.live.snapshot
         aim = replace(self.state, wanted=wanted, live=self.live)
-        plan = _planned(aim)
+        plan = plan_of(aim)
         yield from self.renamed.findings
         for conflict in Renames().between(self.known, wanted, present).conflicts:
             about, _, advice = conflict.partition(": ")
@@ -198,9 +162,9 @@ class _Comparison:
     def _command(self, connection: Connection) -> str:
         """Return what makes the changes: who has Alembic alone may want it to do so."""
         if self.state.newer_than is not None:
-            return _KEEP
+            return KEEP
         has_alembic = inspect(connection).has_table("alembic_version")
-        return _ALEMBIC if has_alembic and not self.state.versions else _MIGRATE
+        return _ALEMBIC if has_alembic and not self.state.versions else MIGRATE
 
     def _in_the_way(self, connection: Connection) -> Iterator[Finding]:
         """Find columns that are not ours, without which no row of ours comes in."""
@@ -214,14 +178,6 @@ class _Comparison:
             for told in inspect(connection).get_columns(name, schema=self.live.snapshot.schema):
                 if told["name"] in foreign and not _fills_itself(told):
                     yield _in_the_way(name, told["name"])
-
-
-def _planned(state: State) -> Plan:
-    try:
-        return state.plan(Aim(keep=True))
-    except ConfigurationError:
-        # Renames of a migration that was broken off, which the schema knows no more.
-        return replace(state, pending=None).plan(Aim(keep=True))
 
 
 def _fills_itself(told: Any) -> bool:

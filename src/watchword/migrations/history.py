@@ -1,11 +1,8 @@
 """Our own version table: every state that a database was brought to, the last one last."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -13,7 +10,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
-    RowMapping,
     Table,
     delete,
     insert,
@@ -25,40 +21,16 @@ from sqlalchemy import (
 from watchword.adapters.sqlalchemy.tables import column_type
 from watchword.errors import ConfigurationError
 from watchword.migrations.calls import TABLE_OPTIONS
+from watchword.migrations.versions import (
+    Version,
+    read_version,
+    version_table_name,
+    written_version,
+)
 from watchword.schema import Field, Naming
 from watchword.schema.snapshot import Snapshot
 
-__all__ = ["History", "Version", "version_table_name"]
-
-_WITHOUT_PREFIX: Final = "watchword_"
-
-
-def version_table_name(naming: Naming) -> str:
-    """Return the name of the version table; it has a prefix even where tables have none."""
-    return f"{naming.prefix or _WITHOUT_PREFIX}migrations"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """A state that a database was brought to.
-
-    Args:
-        number: From 1.
-        snapshot: The tables as they were made, with those that were kept.
-        fingerprint: Of the schema that was wanted.
-        renames: That were asked for.
-        release: Of Watchword, that made it.
-        started_at: When it was begun, in UTC.
-        finished_at: When it was done; None if it was not.
-    """
-
-    number: int
-    snapshot: Snapshot
-    fingerprint: str
-    renames: Mapping[str, str]
-    release: str
-    started_at: datetime
-    finished_at: datetime | None
+__all__ = ["History"]
 
 
 class History:
@@ -95,7 +67,7 @@ class History:
             return []
         rows = connection.execute(select(self.table).order_by(self.table.c.version))
         try:
-            return [_version(row) for row in rows.mappings()]
+            return [read_version(dict(row)) for row in rows.mappings()]
         except (ValueError, TypeError) as error:  # SQLite keeps anything as an instant
             raise ConfigurationError(
                 f"What is no time stands for one in {self.table.name}, and this release cannot "
@@ -126,11 +98,7 @@ class History:
         connection.execute(
             insert(self.table).values(
                 version=number,
-                fingerprint=fingerprint,
-                snapshot=json.dumps(target.to_json(), separators=(",", ":")),
-                renames=json.dumps(dict(renames)),
-                release=version("watchword"),
-                started_at=at,
+                **written_version(target, fingerprint=fingerprint, renames=renames, at=at),
             )
         )
         return number
@@ -143,24 +111,3 @@ class History:
     def go_back(self, connection: Connection, number: int) -> None:
         """Forget the states after one, in one statement."""
         connection.execute(delete(self.table).where(self.table.c.version > number))
-
-
-def _version(row: RowMapping) -> Version:
-    try:
-        snapshot = Snapshot.from_json(json.loads(row["snapshot"]))
-        renames = dict(json.loads(row["renames"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"Version {row['version']} of the database was made by Watchword {row['release']}, "
-            "and this release cannot read it.",
-            hint=f"Install Watchword {row['release']} or newer here, and run it again.",
-        ) from error
-    return Version(
-        number=row["version"],
-        snapshot=snapshot,
-        fingerprint=row["fingerprint"],
-        renames=renames,
-        release=row["release"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-    )

@@ -15,9 +15,9 @@ from alembic.operations.ops import (
 )
 
 from watchword.adapters.sqlalchemy.joined_metadata import SCHEMA_KEY
-from watchword.migrations.history import version_table_name
 from watchword.migrations.rendering import RenderItem, rendered_plainly
 from watchword.migrations.sharing import REGISTERED, HasSchema, IncludeName, schema_of
+from watchword.migrations.versions import version_table_name
 from watchword.schema import Schema
 
 __all__ = ["ProcessRevision", "alembic_options"]

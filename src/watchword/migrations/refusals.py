@@ -11,15 +11,10 @@ from watchword.errors import (
     StorageUnavailable,
     UniqueViolation,
 )
-from watchword.migrations.changes import AddUnique, Change
+from watchword.migrations.changes import AddUnique, Change, said
 from watchword.migrations.statements import Statement
 
-__all__ = ["refusals_told", "said"]
-
-
-def said(change: Change | None) -> str:
-    """Return what is done, in words."""
-    return "remove what was begun" if change is None else f"{change.sign} {change}"
+__all__ = ["refusals_told"]
 
 
 @contextmanager

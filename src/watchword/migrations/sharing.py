@@ -19,8 +19,8 @@ from sqlalchemy.sql.ddl import DDLIf
 from watchword.adapters.sqlalchemy.joined_metadata import SCHEMA_KEY
 from watchword.adapters.sqlalchemy.tables import Tables
 from watchword.errors import ConfigurationError
-from watchword.migrations.history import version_table_name
 from watchword.migrations.rendering import RenderItem, rendered_plainly
+from watchword.migrations.versions import version_table_name
 from watchword.schema import Schema
 
 __all__ = [

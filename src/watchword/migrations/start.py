@@ -13,7 +13,7 @@ from watchword.schema import Schema
 from watchword.storage.contract import Adapter
 
 if TYPE_CHECKING:
-    from watchword.migrations.check import Look
+    from watchword.migrations.look import Look
 
 __all__ = ["check_tables", "start_tables"]
 

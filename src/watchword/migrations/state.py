@@ -1,25 +1,20 @@
 """How far a database is: what was recorded, what is there, and what is to be done."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sqlalchemy import Connection, func, select
-
 from watchword.errors import ConfigurationError, MigrationRefused
 from watchword.migrations.aims import Aim
-from watchword.migrations.borrowed import with_borrowed_types
-from watchword.migrations.changes import ChangeColumn
-from watchword.migrations.columns import table_of
-from watchword.migrations.history import History, Version
-from watchword.migrations.live import Live, read_live
+from watchword.migrations.live import Live
 from watchword.migrations.plan import Plan, make_plan
 from watchword.migrations.renames import Renames
+from watchword.migrations.versions import Version
 from watchword.schema import camel_case
 from watchword.schema.core import CORE_VERSION
 from watchword.schema.snapshot import Snapshot, TableState
 
-__all__ = ["State", "empty_rows", "examine"]
+__all__ = ["State"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +45,13 @@ class State:
             wanted=wanted, versions=finished, pending=pending, live=live, has_prefix=has_prefix
         )
 
-    def seen_in(self, connection: Connection, *, to: int | None = None) -> Self:
-        """Return it with the tables that are wanted, or were made, as they are.
-
-        Args:
-            connection: To the database.
-            to: The version that matters instead of what is wanted, if one does.
+    def looked_for(self, to: int | None) -> tuple[Snapshot, Snapshot | None]:
+        """Return which tables are to be read: what matters, and what is known besides.
 
         Raises:
             ConfigurationError: There is no such version.
         """
-        aim = self.wanted if to is None else self.target(to)
-        known = self.recorded if to is None else self.begun
-        return replace(self, live=read_live(connection, aim, known))
+        return (self.wanted, self.recorded) if to is None else (self.target(to), self.begun)
 
     @property
     def version(self) -> int:
@@ -241,40 +230,3 @@ def _inverted(steps: Sequence[Mapping[str, str]]) -> dict[str, str]:
                 fields[model, new.rpartition(".")[2]] = fields.pop((model, name), name)
     undone = {f"{models.get(model, model)}.{now}": was for (model, now), was in fields.items()}
     return {**models, **undone}
-
-
-def examine(
-    connection: Connection, history: History, wanted: Snapshot, *, to: int | None = None
-) -> State:
-    """Look how far a database is.
-
-    Args:
-        connection: To the database.
-        history: Its version table.
-        wanted: As it should be.
-        to: The version that matters instead, if one does.
-
-    Raises:
-        ConfigurationError: A newer release wrote what this one cannot read, there is no such
-            version, or a table of the application's is not there.
-    """
-    wanted = with_borrowed_types(connection, wanted)
-    versions = history.read(connection)
-    return State.of(wanted, versions, has_prefix=history.has_prefix).seen_in(connection, to=to)
-
-
-def empty_rows(connection: Connection, plan: Plan) -> Iterator[str]:
-    """Tell of rows that lack what becomes required and has no default."""
-    for change in plan.changes:
-        if not isinstance(change, ChangeColumn) or not change.becomes_required:
-            continue
-        if change.column.default is not None:
-            continue
-        table = table_of(plan.after.tables[change.table], plan.after.schema)
-        empty = table.c[change.column.name].is_(None)
-        number = connection.execute(select(func.count()).select_from(table).where(empty)).scalar()
-        if number:
-            yield (
-                f"{change.table}.{change.column.name} becomes required and has no default, but "
-                f"{number:,} rows have no value: give them one first, or the field a default."
-            )
