@@ -1,13 +1,13 @@
 """A MongoDB for the tests: the server of WATCHWORD_MONGODB_URL, or a stand-in of our own."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
@@ -15,34 +15,43 @@ from pymongo.synchronous.database import Database
 
 STAND_IN: Final = Path(__file__).with_name("stand_in.py")
 REAL: Final = os.environ.get("WATCHWORD_MONGODB_URL")
-# A program that starts takes seconds on a machine that is busy.
-PATIENCE_MS: Final = 30_000
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])
+@contextmanager
+def server_of(folder: Path, *flags: str) -> Iterator[str]:
+    """Start a stand-in and return its URL; it writes what goes wrong to `log` in the folder."""
+    command = [sys.executable, str(STAND_IN), "0", *flags]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            assert url, f"it did not start: see {log.name}"
+            yield url
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="session")
 def mongodb_url(tmp_path_factory) -> Iterator[str]:
-    """The server, without a database's name."""
+    """A replica set, without a database's name."""
     if REAL is not None:
         yield REAL
         return
-    port = free_port()
-    with (tmp_path_factory.mktemp("mongodb") / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, STAND_IN, str(port)], stdout=log, stderr=log)
-    url = f"mongodb://127.0.0.1:{port}"
-    try:
-        with MongoClient(url, serverSelectionTimeoutMS=PATIENCE_MS) as client:
-            client.admin.command("ping")
+    with server_of(tmp_path_factory.mktemp("mongodb")) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait()
+
+
+@pytest.fixture(scope="session")
+def mongodb_alone_url(tmp_path_factory) -> Iterator[str]:
+    """A server that is no replica set, and knows no transactions; the real one does as well."""
+    if REAL is not None:
+        yield REAL
+        return
+    with server_of(tmp_path_factory.mktemp("alone"), "--alone") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -51,48 +60,68 @@ def mongodb_name() -> str:
     return f"watchword_{token_hex(6)}"
 
 
+@contextmanager
+def database_at(url: str, name: str) -> Iterator[Database]:
+    """Open a database by a client that no adapter knows; drop it in the end."""
+    with MongoClient(url, tz_aware=True) as client:
+        yield client[name]
+        client.drop_database(name)
+
+
 @pytest.fixture(scope="session")
 def mongodb_database(mongodb_url, mongodb_name) -> Iterator[Database]:
-    """That database, by a client that no adapter knows."""
-    with MongoClient(mongodb_url, tz_aware=True) as client:
-        yield client[mongodb_name]
-        client.drop_database(mongodb_name)
+    """That database of the replica set."""
+    with database_at(mongodb_url, mongodb_name) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def mongodb_alone_database(mongodb_alone_url, mongodb_name) -> Iterator[Database]:
+    """That database of the server that is alone."""
+    with database_at(mongodb_alone_url, mongodb_name) as database:
+        yield database
+
+
+def emptied(database: Database) -> Database:
+    """Delete all documents; the indexes stay."""
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+    return database
 
 
 @pytest.fixture
 def empty(mongodb_database) -> Database:
-    """The same without documents; the indexes stay."""
-    for name in mongodb_database.list_collection_names():
-        mongodb_database[name].delete_many({})
-    return mongodb_database
+    """The database without documents."""
+    return emptied(mongodb_database)
+
+
+@pytest.fixture
+def alone_empty(mongodb_alone_database) -> Database:
+    """The same on the server that is alone."""
+    return emptied(mongodb_alone_database)
+
+
+@contextmanager
+def client_of(url: str, mode: Any, run: Any) -> Iterator[MongoClient | AsyncMongoClient]:
+    """Open PyMongo's client that fits a mode."""
+    if mode.name == "driven":
+        with MongoClient(url) as blocking:
+            yield blocking
+        return
+    asynchronous = AsyncMongoClient(url)
+    yield asynchronous
+    run(asynchronous.close())
 
 
 @pytest.fixture
 def client(mongodb_url, watchword_mode, run):
     """PyMongo's client that fits the test's mode."""
-    if watchword_mode.name == "driven":
-        with MongoClient(mongodb_url) as blocking:
-            yield blocking
-        return
-    asynchronous = AsyncMongoClient(mongodb_url)
-    yield asynchronous
-    run(asynchronous.close())
+    with client_of(mongodb_url, watchword_mode, run) as client:
+        yield client
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave races on the stand-in to the soak.
-
-    It makes a collection in the transaction that first writes to it, and of many at once one may
-    miss it when that is undone.
-    """
-    if REAL is not None or "WATCHWORD_SOAK" in os.environ:
-        return
-    here = Path(__file__).parent
-    racing = [
-        it
-        for it in items
-        if here in it.path.parents and {"race", "spawn"} & set(getattr(it, "fixturenames", ()))
-    ]
-    config.hook.pytest_deselected(items=racing)
-    items[:] = [it for it in items if it not in set(racing)]
+@pytest.fixture
+def alone_client(mongodb_alone_url, watchword_mode, run):
+    """The same of the server that is alone."""
+    with client_of(mongodb_alone_url, watchword_mode, run) as client:
+        yield client

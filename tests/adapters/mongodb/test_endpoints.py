@@ -9,10 +9,11 @@ PASSWORDS = {"currentPassword": "difference-engine", "newPassword": "analytical-
 NOTHING = {"user": 0, "account": 0, "session": 0, "verification": 0}
 
 
-@pytest.fixture(params=[True, False], ids=["transactions", "alone"])
-def auth(request, new_auth, client, empty, run):
+@pytest.fixture(params=["", "alone_"], ids=["transactions", "alone"])
+def auth(request, new_auth, run):
     """An instance on MongoDB, with transactions and without them."""
-    adapter = MongoDBAdapter(client, name=empty.name, transactions=request.param)
+    client, empty = (request.getfixturevalue(request.param + it) for it in ("client", "empty"))
+    adapter = MongoDBAdapter(client, name=empty.name, transactions=not request.param)
     auth = new_auth(adapter, user=UserOptions(delete_user=DeleteUser()))
     run(auth.create_tables())
     return auth

@@ -39,10 +39,10 @@ OPERATORS = [{"$ne": None}, {"$gt": ""}, {"$where": "true"}, ["a"], {}, 1, True]
 
 
 @pytest.fixture
-def new_adapter(client, mongodb_name, empty, run):
-    """Make adapters on a database without documents."""
+def new_adapter(mongodb_name, run):
+    """Make adapters that know the models."""
 
-    def new_adapter(**settings):
+    def new_adapter(client, **settings):
         adapter = MongoDBAdapter(client, name=mongodb_name, **settings)
         adapter.bind(SUITE_SCHEMA)
         run(adapter.create_schema(SUITE_SCHEMA))
@@ -52,15 +52,15 @@ def new_adapter(client, mongodb_name, empty, run):
 
 
 @pytest.fixture
-def adapter(new_adapter):
+def adapter(new_adapter, client, empty):
     """One with transactions."""
-    return new_adapter()
+    return new_adapter(client)
 
 
 @pytest.fixture
-def alone(new_adapter):
+def alone(new_adapter, alone_client, alone_empty):
     """One on a server without them."""
-    return new_adapter(transactions=False)
+    return new_adapter(alone_client, transactions=False)
 
 
 def ticket(code, **values):

@@ -1,0 +1,1 @@
+"""What MongoDB promises, in memory: catalog, validators, filters, updates and transactions."""
