@@ -27,7 +27,8 @@ class PerLoop(Generic[T]):
         loop = current_loop()
         made = self._of_process.here
         if loop not in made:
-            for ended in [it for it in made if it is not None and it.is_closed()]:
+            # A copy first: loops of other threads come meanwhile.
+            for ended in [it for it in list(made) if it is not None and it.is_closed()]:
                 made.pop(ended, None)  # nobody can use or close it any more
             made.setdefault(loop, self._make())
         return made[loop]

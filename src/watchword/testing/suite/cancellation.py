@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import pytest
 from watchword.schema import Schema
 from watchword.storage.contract import Adapter
 from watchword.storage.query import F, Increment
-from watchword.testing.suite.fixtures import Backend, Suite, new_row
+from watchword.testing.suite.fixtures import Backend, Suite, consume, new_row
 
 __all__ = ["Cancellation"]
 
@@ -149,6 +150,45 @@ class Cancellation(Suite):
             return int(row["uses"])
 
         assert await self._outcomes(backend, count, counted) <= {0, 1}
+
+    @pytest.mark.needs_loop
+    async def test_a_cancelled_consume(self, referential: Adapter, schema: Schema) -> None:
+        """The row is gone, and what belongs to it, or both are there."""
+        author = new_row(schema, "author", name="Ada")
+
+        async def write() -> None:
+            written = await referential.create("author", author)
+            await referential.create("book", new_row(schema, "book", author_id=written["id"]))
+
+        async def take() -> object:
+            return await consume(referential, "author", F.name == "Ada")
+
+        async def left() -> int:
+            books = await referential.delete_many("book", None)
+            authors = await referential.delete_many("author", None)
+            await write()
+            return books + authors
+
+        await write()
+        assert await self._outcomes(referential, take, left) <= {0, 2}
+
+    @pytest.mark.needs_loop
+    async def test_a_cancelled_rollback(self, transactional: Backend, schema: Schema) -> None:
+        """Nothing is left of what would not have been kept; of a savepoint neither."""
+
+        async def undo_all() -> None:
+            with suppress(LookupError):
+                async with transactional.transaction():
+                    with suppress(LookupError):
+                        async with transactional.transaction():
+                            await transactional.create("author", new_row(schema, "author"))
+                            raise LookupError
+                    await transactional.create("author", new_row(schema, "author"))
+                    raise LookupError
+
+        assert await self._outcomes(
+            transactional, undo_all, partial(transactional.delete_many, "author", None)
+        ) == {0}
 
     @pytest.mark.needs_loop
     async def test_cancelled_while_waiting_for_a_turn(
