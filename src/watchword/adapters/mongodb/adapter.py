@@ -10,7 +10,6 @@ from pymongo.errors import BulkWriteError
 from watchword.adapters.mongodb import references
 from watchword.adapters.mongodb.documents import (
     ID,
-    INSTANT_RESOLUTION,
     LOCK,
     Collections,
     ModelCollection,
@@ -21,6 +20,7 @@ from watchword.adapters.mongodb.reading import Page, Reader
 from watchword.adapters.mongodb.refusals import translated
 from watchword.adapters.mongodb.sources import MongoDB, open_source
 from watchword.adapters.mongodb.transactions import Gate
+from watchword.adapters.mongodb.values import INSTANT_RESOLUTION
 from watchword.errors import ConfigurationError
 from watchword.schema import Schema
 from watchword.storage.checks import check_changes, check_order, check_row, check_where

@@ -1,25 +1,22 @@
 """From models to collections and indexes, and from records to documents and back."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from bson.int64 import Int64
 from pymongo import ASCENDING, IndexModel
 
+from watchword.adapters.mongodb.values import LEAST, is_of, read, stored
 from watchword.errors import InvalidValue
-from watchword.schema import Field, Model, Naming, Schema
-from watchword.schema.fields import FieldType, OnDelete
+from watchword.schema import Model, Naming, Schema
+from watchword.schema.fields import OnDelete
 from watchword.storage.contract import Record
 
-__all__ = ["ID", "INSTANT_RESOLUTION", "LOCK", "Collections", "ModelCollection", "Referrer"]
+__all__ = ["ID", "LOCK", "Collections", "ModelCollection", "Referrer"]
 
 ID: Final = "_id"
 LOCK: Final = "_lock"
 """Changes when somebody locks a document: MongoDB keeps others away from what is written."""
-INSTANT_RESOLUTION: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,9 @@ class ModelCollection:
     def record(self, document: Mapping[str, Any]) -> Record:
         """Return a document as the contract has it; a key that is missing is null."""
         fields = self.model.fields
-        return {name: _read(fields[name], document.get(key)) for name, key in self.keys.items()}
+        return {
+            name: read(fields[name].type, document.get(key)) for name, key in self.keys.items()
+        }
 
     def stored(self, name: str, value: Any) -> Any:
         """Return a value as it is stored and compared.
@@ -55,9 +54,9 @@ class ModelCollection:
         if value is None:
             return None
         field = self.model.fields[name]
-        if not _is_of(field.type, value):
+        if not is_of(field.type, value):
             raise InvalidValue(self.model.name, name, f"is no {field.type}")
-        return _STORED[field.type](value) if field.type in _STORED else value
+        return stored(field.type, value)
 
     def indexes(self, naming: Naming) -> list[IndexModel]:
         """Return what `create_schema` makes: unique keys, and what is looked up by."""
@@ -85,7 +84,7 @@ class ModelCollection:
         that, and uses the index.
         """
         least = {
-            self.keys[name]: {"$gte": _LEAST[self.model.fields[name].type]}
+            self.keys[name]: {"$gte": LEAST[self.model.fields[name].type]}
             for name in fields
             if not self.model.fields[name].required
         }
@@ -134,68 +133,3 @@ def _collection(schema: Schema, model: Model) -> ModelCollection:
     naming = schema.naming
     keys = {name: naming.column(model.name, name) for name in model.fields}
     return ModelCollection(model, naming.table(model.name), {**keys, "id": ID})
-
-
-# --- values --------------------------------------------------------------------------
-
-_PYTHON: Final[Mapping[FieldType, type | tuple[type, ...]]] = {
-    "string": str,
-    "text": str,
-    "integer": int,
-    "bigint": int,
-    "boolean": bool,
-    "datetime": datetime,
-    "uuid": str,
-    "bytes": bytes,
-    "strings": (list, tuple),
-}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LEAST: Final[Mapping[FieldType, Any]] = {
-    "string": "",
-    "text": "",
-    "integer": float("-inf"),
-    "bigint": float("-inf"),
-    "boolean": False,
-    "datetime": datetime.min.replace(tzinfo=UTC),
-    "uuid": "",
-}
-
-
-def _is_of(kind: FieldType, value: Any) -> bool:
-    if kind == "json":
-        return True
-    if kind == "strings" and isinstance(value, list | tuple):
-        return all(isinstance(it, str) for it in value)
-    is_flag = isinstance(value, bool) and kind != "boolean"
-    return isinstance(value, _PYTHON[kind]) and not is_flag
-
-
-def _instant(value: datetime) -> datetime:
-    return value.astimezone(UTC) - (value - _EPOCH) % INSTANT_RESOLUTION
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-# A JSON value is a text. As a document it could hold keys that MongoDB, or the driver, takes
-# for something else, `$ref` and `$set` for two, and its integers would come back as another type.
-_STORED: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
-    "bigint": Int64,
-    "datetime": _instant,
-    "json": _json,
-    "strings": list,
-}
-_READ: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
-    "integer": int,
-    "bigint": int,
-    "datetime": lambda value: value.astimezone(UTC),
-    "json": json.loads,
-    "bytes": bytes,
-}
-
-
-def _read(field: Field, value: Any) -> Any:
-    if value is None or field.type not in _READ:
-        return value
-    return _READ[field.type](value)
