@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, runtime_che
 
 from watchword.schema import OwnTable
 from watchword.schema.fields import Schema
+from watchword.storage.ids import NewId
 from watchword.storage.query import Include, OrderBy, Where
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Capabilities(Generic[PublicUser_co]):
         generates_ids: It can make integer ids.
         durable: A second instance on the same database finds what the first one wrote.
         instant_resolution: The step of stored instants; finer values are cut.
+        new_id: Makes ids of the only kind that it keeps; None if it keeps any that fit the schema.
         user_mapper: Makes what the application's code gets for a user; None for our `User`.
     """
 
@@ -69,6 +71,7 @@ class Capabilities(Generic[PublicUser_co]):
     generates_ids: bool = True
     durable: bool = True
     instant_resolution: timedelta = timedelta(microseconds=1)
+    new_id: NewId | None = None
     user_mapper: "Callable[[User], PublicUser_co] | None" = None
 
 

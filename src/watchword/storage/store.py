@@ -41,14 +41,13 @@ class Store:
         adapter: The backend, bound to the schema by this.
         schema: The resolved schema.
         clock: Tells what `NOW` is.
-        new_id: Makes ids; by default what fits the type of ids in the schema.
+        new_id: Makes ids; by default what fits the adapter and the type of ids in the schema.
         hooks: Run around writes.
         sealer: Needed if a field is sealed.
         session_cache: Where sessions are read; told of what changes them and their users.
 
     Raises:
-        ConfigurationError: A field is sealed but there is no sealer, or the database is to
-            make ids but cannot.
+        ConfigurationError: A field is sealed without a sealer, or the database makes no ids.
     """
 
     def __init__(
@@ -65,6 +64,7 @@ class Store:
         self.adapter = adapter
         self.schema = schema
         self._hooks = DatabaseHooks(hooks)
+        new_id = new_id or adapter.capabilities.new_id
         self._rows = Rows(schema, clock=clock, new_id=new_id, sealer=sealer)
         self.session_cache = session_cache
         self._changes = Changes(adapter, session_cache, self.after_commit)

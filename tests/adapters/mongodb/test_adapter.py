@@ -4,6 +4,8 @@ import os
 from typing import Any, ClassVar, Final
 
 import pytest
+from bson.binary import Binary
+from bson.objectid import ObjectId
 from pymongo import AsyncMongoClient, MongoClient
 
 from watchword.adapters.mongodb import MongoDBAdapter
@@ -26,6 +28,7 @@ class OnMongoDB(AdapterSuite):
     examples = 100 if IS_SOAK else 3
     has_pool = True
     transactions: ClassVar[bool] = True
+    object_ids: ClassVar[bool] = False
 
     @pytest.fixture(autouse=True)
     def _can_be_shown(self, request):
@@ -36,7 +39,9 @@ class OnMongoDB(AdapterSuite):
 
     def make(self, database: Any, name: str) -> MongoDBAdapter:
         """Return an adapter."""
-        return MongoDBAdapter(database, name=name, transactions=self.transactions)
+        return MongoDBAdapter(
+            database, name=name, transactions=self.transactions, object_ids=self.object_ids
+        )
 
     @pytest.fixture
     def adapter(self, client, mongodb_name, empty):
@@ -61,9 +66,19 @@ class OnMongoDB(AdapterSuite):
         def peek(model: str) -> list[dict[str, Any]]:
             it = Collections(schema).require(model)
             rows = list(empty[it.name].find())
-            return [{name: row[key] for name, key in it.keys.items()} for row in rows]
+            return [{name: _plain(row[key]) for name, key in it.keys.items()} for row in rows]
 
         return peek
+
+
+def _plain(value: Any) -> Any:
+    """Return the text that an id in the database stands for."""
+    match value:
+        case Binary(subtype=4):
+            return str(value.as_uuid())
+        case ObjectId():
+            return str(value)
+    return value
 
 
 class TestMongoClient(OnMongoDB):
@@ -94,3 +109,17 @@ class TestWithoutTransactions(OnMongoDB):
     def empty(self, alone_empty):
         """The database there."""
         return alone_empty
+
+
+class TestTexts(OnMongoDB):
+    """With texts for ids, which do not change who wins a race: outside of the soak few run."""
+
+    ids = "string"
+    never_loop = not IS_SOAK
+    rounds = 100 if IS_SOAK else 1
+
+
+class TestObjectIds(TestTexts):
+    """With ObjectIds for them."""
+
+    object_ids = True

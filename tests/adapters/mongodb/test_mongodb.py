@@ -4,9 +4,10 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from bson.binary import Binary
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import (
     AutoReconnect,
@@ -215,7 +216,8 @@ async def test_documents_have_every_field(adapter, empty):
     await adapter.create("ticket", row)
 
     nulls = {"holder": None, "uses": None, "total": None}
-    assert list(empty[TICKETS.name].find()) == [{"_id": row["id"], "code": "one", **nulls}]
+    kept = Binary.from_uuid(UUID(row["id"]))
+    assert list(empty[TICKETS.name].find()) == [{"_id": kept, "code": "one", **nulls}]
 
 
 # --- errors ----------------------------------------------------------------------------------

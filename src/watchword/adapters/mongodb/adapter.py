@@ -20,7 +20,7 @@ from watchword.adapters.mongodb.reading import Page, Reader
 from watchword.adapters.mongodb.refusals import translated
 from watchword.adapters.mongodb.sources import MongoDB, open_source
 from watchword.adapters.mongodb.transactions import Gate
-from watchword.adapters.mongodb.values import INSTANT_RESOLUTION
+from watchword.adapters.mongodb.values import INSTANT_RESOLUTION, new_object_id
 from watchword.errors import ConfigurationError
 from watchword.schema import Schema
 from watchword.storage.checks import check_changes, check_order, check_row, check_where
@@ -42,17 +42,25 @@ class MongoDBAdapter:
             production. Without transactions each call is still one step, but several are not,
             nothing is undone, and references are kept whole only as far as nobody comes
             between.
+        object_ids: Ids are ObjectIds in the database, and their 24 digits everywhere else; the
+            schema's are texts then, by `ids="string"`.
 
     Raises:
         ConfigurationError: The URL cannot be read, or nothing here leads to MongoDB.
     """
 
     def __init__(
-        self, database: MongoDB, *, name: str | None = None, transactions: bool = True
+        self,
+        database: MongoDB,
+        *,
+        name: str | None = None,
+        transactions: bool = True,
+        object_ids: bool = False,
     ) -> None:
         self._source = open_source(database, name)
         self._gate = Gate(self._source.line, self._translated, has_transactions=transactions)
         self._has_transactions = transactions
+        self._object_ids = object_ids
         self._learn(Schema({}))
 
     @property
@@ -64,14 +72,21 @@ class MongoDBAdapter:
             references=self._has_transactions,
             generates_ids=False,
             instant_resolution=INSTANT_RESOLUTION,
+            new_id=new_object_id if self._object_ids else None,
         )
 
     def bind(self, schema: Schema) -> None:
-        """Learn the models."""
+        """Learn the models.
+
+        Raises:
+            ConfigurationError: Ids are ObjectIds, but no texts in the schema.
+        """
+        if self._object_ids:
+            _check_texts(schema)
         self._learn(schema)
 
     def _learn(self, schema: Schema) -> None:
-        self._collections = Collections(schema)
+        self._collections = Collections(schema, object_ids=self._object_ids)
         self._reader = Reader(self._collections)
 
     async def close(self) -> None:
@@ -262,7 +277,7 @@ class MongoDBAdapter:
                 hint="Make them before it begins.",
             )
         hand = Hand(self._source.line)
-        for it in Collections(schema):
+        for it in Collections(schema, object_ids=self._object_ids):
             with translated(it, writes=True):
                 if indexes := it.indexes(schema.naming):
                     # It makes the collection as well, unless both are there.
@@ -272,6 +287,15 @@ class MongoDBAdapter:
         it = self._collections.require(model)
         check_where(it.model, where)
         return it, filter_of(it, where)
+
+
+def _check_texts(schema: Schema) -> None:
+    others = {it.fields["id"].type for it in schema.models.values()} - {"string"}
+    if others:
+        raise ConfigurationError(
+            f"Ids cannot be ObjectIds: in the schema they are of type {others.pop()}.",
+            hint='Pass ids="string" beside MongoDBAdapter(..., object_ids=True).',
+        )
 
 
 def _points(it: ModelCollection, changes: Mapping[str, Any]) -> bool:

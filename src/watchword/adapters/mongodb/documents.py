@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pymongo import ASCENDING, IndexModel
 
-from watchword.adapters.mongodb.values import LEAST, is_of, read, stored
+from watchword.adapters.mongodb.values import LEAST, Kind, is_of, read, stored
 from watchword.errors import InvalidValue
 from watchword.schema import Model, Naming, Schema
 from watchword.schema.fields import OnDelete
@@ -27,11 +27,13 @@ class ModelCollection:
         model: What is in it.
         name: Its name in the database.
         keys: Field to key; the id is `_id`.
+        kinds: Field to what it holds.
     """
 
     model: Model
     name: str
     keys: Mapping[str, str]
+    kinds: Mapping[str, Kind]
 
     def document(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return a new row as it is stored."""
@@ -39,10 +41,8 @@ class ModelCollection:
 
     def record(self, document: Mapping[str, Any]) -> Record:
         """Return a document as the contract has it; a key that is missing is null."""
-        fields = self.model.fields
-        return {
-            name: read(fields[name].type, document.get(key)) for name, key in self.keys.items()
-        }
+        kinds = self.kinds
+        return {name: read(kinds[name], document.get(key)) for name, key in self.keys.items()}
 
     def stored(self, name: str, value: Any) -> Any:
         """Return a value as it is stored and compared.
@@ -53,10 +53,10 @@ class ModelCollection:
         """
         if value is None:
             return None
-        field = self.model.fields[name]
-        if not is_of(field.type, value):
-            raise InvalidValue(self.model.name, name, f"is no {field.type}")
-        return stored(field.type, value)
+        kind = self.kinds[name]
+        if not is_of(kind, value):
+            raise InvalidValue(self.model.name, name, f"is no {kind}")
+        return stored(kind, value)
 
     def indexes(self, naming: Naming) -> list[IndexModel]:
         """Return what `create_schema` makes: unique keys, and what is looked up by."""
@@ -84,7 +84,7 @@ class ModelCollection:
         that, and uses the index.
         """
         least = {
-            self.keys[name]: {"$gte": LEAST[self.model.fields[name].type]}
+            self.keys[name]: {"$gte": LEAST[self.kinds[name]]}
             for name in fields
             if not self.model.fields[name].required
         }
@@ -101,11 +101,19 @@ class Referrer:
 
 
 class Collections:
-    """Every model of a schema as a collection."""
+    """Every model of a schema as a collection.
 
-    def __init__(self, schema: Schema) -> None:
+    Args:
+        schema: The models.
+        object_ids: Ids, and what holds ids of others, are ObjectIds.
+    """
+
+    def __init__(self, schema: Schema, *, object_ids: bool = False) -> None:
         self.schema = schema
-        self._by_model = {name: _collection(schema, it) for name, it in schema.models.items()}
+        self._by_model = {
+            name: _collection(schema, it, object_ids=object_ids)
+            for name, it in schema.models.items()
+        }
         self._by_name = {it.name: it for it in self._by_model.values()}
 
     def require(self, model: str) -> ModelCollection:
@@ -129,7 +137,18 @@ class Collections:
         ]
 
 
-def _collection(schema: Schema, model: Model) -> ModelCollection:
+def _collection(schema: Schema, model: Model, *, object_ids: bool) -> ModelCollection:
     naming = schema.naming
     keys = {name: naming.column(model.name, name) for name in model.fields}
-    return ModelCollection(model, naming.table(model.name), {**keys, "id": ID})
+    return ModelCollection(
+        model=model,
+        name=naming.table(model.name),
+        keys={**keys, "id": ID},
+        kinds=_kinds(model, object_ids=object_ids),
+    )
+
+
+def _kinds(model: Model, *, object_ids: bool) -> dict[str, Kind]:
+    """Return what fields hold; an id of a row that is kept elsewhere stays what it is."""
+    ids = {"id", *model.references} if object_ids else set()
+    return {name: "ObjectId" if name in ids else it.type for name, it in model.fields.items()}

@@ -10,6 +10,8 @@ from itertools import product
 from typing import Any, Final, TypeAlias
 
 from watchword.adapters.mongodb.documents import ID, ModelCollection
+from watchword.adapters.mongodb.values import is_id_of_no_row
+from watchword.errors import InvalidValue
 from watchword.storage.query import And, Comparison, Increment, Not, Operator, Or, Where
 
 __all__ = ["Filter", "Update", "both", "changes_of", "filter_of"]
@@ -48,6 +50,10 @@ def _compared(it: ModelCollection, where: Comparison) -> Filter:
     operator, value = where.operator, where.value
     if operator in _OF_LISTS:
         return {_OF_LISTS[operator]: _stored_all(it, where.field, value)}
+    if operator in _OF_TEXT and it.kinds[where.field] == "ObjectId":
+        raise InvalidValue(it.model.name, where.field, "is not text")
+    if is_id_of_no_row(it.kinds[where.field], value):
+        return _compared_with_no_row(it, where)
     stored = it.stored(where.field, value)
     if operator in _OF_TEXT:
         return {"$regex": _OF_TEXT[operator](stored)}
@@ -55,7 +61,18 @@ def _compared(it: ModelCollection, where: Comparison) -> Filter:
 
 
 def _stored_all(it: ModelCollection, field: str, values: Iterable[Any]) -> list[Any]:
-    return [it.stored(field, value) for value in values]
+    kind = it.kinds[field]
+    return [it.stored(field, value) for value in values if not is_id_of_no_row(kind, value)]
+
+
+def _compared_with_no_row(it: ModelCollection, where: Comparison) -> Filter:
+    """Return what holds of no row, or of each: requests bring any text in the place of an id."""
+    match where.operator:
+        case Operator.EQ:
+            return {"$in": []}
+        case Operator.NE:
+            return {"$nin": []}
+    raise InvalidValue(it.model.name, where.field, "cannot be compared with this value")
 
 
 _OF_VALUES: Final[Mapping[Operator, str]] = {

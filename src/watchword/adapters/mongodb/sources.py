@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeAlias
 
+from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from pymongo import AsyncMongoClient, MongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
@@ -32,7 +33,9 @@ _SELECTION_OPTION: Final = "serverselectiontimeoutms"
 # From the primary, and kept by a majority: what was revoked or used up stays so, whichever
 # server takes over. Whoever passes a client in may have set it up for other work.
 _TRUSTED: Final[dict[str, Any]] = {
-    "codec_options": CodecOptions(tz_aware=True, tzinfo=UTC),
+    "codec_options": CodecOptions(
+        tz_aware=True, tzinfo=UTC, uuid_representation=UuidRepresentation.UNSPECIFIED
+    ),
     "read_preference": ReadPreference.PRIMARY,
     "write_concern": WriteConcern("majority"),
 }

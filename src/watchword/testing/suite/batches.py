@@ -1,15 +1,16 @@
 """Many rows at once: all of them or none, and as they were given."""
 
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
 from watchword.errors import InvalidValue, ReferenceViolation, UniqueViolation
-from watchword.schema import Schema
+from watchword.schema import IdType, Schema
 from watchword.storage.contract import Adapter, BulkAdapter, Record
 from watchword.storage.query import F
 from watchword.storage.store import Store
-from watchword.testing.suite.fixtures import Add, Backend, Peek, PlainSealer, Race, Suite
+from watchword.testing.suite.fixtures import Add, Backend, Peek, PlainSealer, Race, Suite, id_of
 
 __all__ = ["Batches"]
 
@@ -180,8 +181,6 @@ class Batches(Suite):
         assert sorted(row["code"] for row in peek("ticket")) == ["a", "b"]
 
 
-def _own_id(ids: str, number: int) -> Any:
+def _own_id(ids: IdType, number: int) -> Any:
     # Far from those that a database gives: PostgreSQL does not skip ids that were brought.
-    if ids == "bigint":
-        return 1_000_000 + number
-    return f"0190163d-8694-739b-aea5-966c26f8ad9{number}"
+    return id_of(ids, uuid5(NAMESPACE_OID, str(number))) or 1_000_000 + number

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any, ClassVar, Protocol, TypeAlias
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from watchword.schema import IdType, Naming, Schema
+from watchword.schema import FieldType, IdType, Naming, Schema
 from watchword.storage.contract import (
     Adapter,
     ConsumingAdapter,
@@ -29,6 +29,7 @@ __all__ = [
     "Spawn",
     "Suite",
     "consume",
+    "id_of",
     "new_row",
 ]
 
@@ -49,10 +50,20 @@ class Add(Protocol):
         """Return the row that was written."""
 
 
+def id_of(kind: FieldType, uuid: UUID) -> str | None:
+    """Return an id of this type, the same each time; None where the database makes them.
+
+    A text has the digits of an ObjectId, for databases where that is what stands for it.
+    """
+    ids = {"uuid": str(uuid), "string": uuid.hex[:24]}
+    return ids.get(kind)
+
+
 def new_row(schema: Schema, model: str, **values: Any) -> dict[str, Any]:
     """Return what `create` takes: samples and values, with an id unless the database makes it."""
     row = {**SAMPLES.get(model, {}), **values}
-    return row if schema.models[model].fields["id"].generated else {"id": str(uuid4()), **row}
+    made = id_of(schema.models[model].fields["id"].type, uuid4())
+    return row if made is None else {"id": made, **row}
 
 
 async def consume(backend: Adapter, model: str, where: Where) -> Record | None:
@@ -184,7 +195,7 @@ class Suite:
     @pytest.fixture
     def missing_id(self) -> str | int:
         """An id that no row has."""
-        return 2**31 - 1 if self.ids == "bigint" else str(uuid4())
+        return id_of(self.ids, uuid4()) or 2**31 - 1
 
     @pytest.fixture
     def tick(self, adapter: Adapter) -> timedelta:

@@ -207,6 +207,8 @@ class Operators(Suite):
         assert await backend.find_many("specimen", F.uuid > one["uuid"]) == [two]
         assert await backend.count("specimen", F.id.in_(ids)) == 2
         assert await backend.count("specimen", F.id.not_in(ids)) == 0
+        assert await values_of(backend, "specimen", "id", F.id > min(ids)) == [max(ids)]
+        assert await values_of(backend, "specimen", "id", F.id <= min(ids)) == [min(ids)]
 
     async def test_instants_compare_across_zones(self, backend: Adapter, add: Add) -> None:
         """An instant is found by the same instant on another clock."""

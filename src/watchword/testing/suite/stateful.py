@@ -23,7 +23,7 @@ from watchword.schema import Schema
 from watchword.storage.contract import Adapter, Record
 from watchword.storage.query import And, FieldRef, Increment, Not, Or, OrderBy, Where
 from watchword.testing.modes import Mode
-from watchword.testing.suite.fixtures import Suite
+from watchword.testing.suite.fixtures import Suite, id_of
 from watchword.testing.suite.steps import (
     Pair,
     Refused,
@@ -248,4 +248,4 @@ class Stateful(Suite):
     def _new_ids(self) -> Iterator[str | None]:
         """Return ids that rise or fall at random with the row's number, the same each time."""
         for number in count():
-            yield None if self.ids == "bigint" else str(uuid5(NAMESPACE_OID, str(number)))
+            yield id_of(self.ids, uuid5(NAMESPACE_OID, str(number)))

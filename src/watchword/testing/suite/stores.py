@@ -10,7 +10,7 @@ from watchword.errors import FieldTooLong, InvalidValue, StorageUnavailable
 from watchword.schema import Schema
 from watchword.storage.contract import Adapter, Record
 from watchword.storage.hooks import DatabaseHook
-from watchword.storage.query import F, Increment, Where
+from watchword.storage.query import F, FieldRef, Increment, Where
 from watchword.storage.store import Store
 from watchword.testing.modes import Mode
 from watchword.testing.suite.fixtures import Backend, Peek, PlainSealer, Race, Spawn, Suite
@@ -121,6 +121,22 @@ class Stores(Suite):
 
         for where, expected in conditions.items():
             assert await store.count("specimen", where) == expected
+
+    @pytest.mark.parametrize("text", ["", "no id", "g" * 24, "0" * 25, "0" * 24 + "\n"], ids=repr)
+    async def test_any_text_may_be_looked_for_as_an_id(self, store: Store, text: str) -> None:
+        """A request may bring it: no row has it, every row differs from it."""
+        author = await store.create("author", {"name": "Ada"})
+        await store.create("book", {"title": "Notes", "author_id": author["id"]})
+
+        for model, field in {"author": "id", "book": "author_id"}.items():
+            it, known = FieldRef(field), author["id"]
+            assert await store.find_one(model, it == text) is None
+            assert await store.consume_one(model, it == text) is None
+            assert await store.count(model, it.in_([text])) == 0
+            assert await store.count(model, it.in_([text, known])) == 1
+            assert await store.count(model, it != text) == 1
+            assert await store.count(model, it.not_in([text])) == 1
+            assert await store.count(model, it.not_in([text, known])) == 0
 
     @pytest.mark.parametrize("value", [0, True, {"$ne": None}, ["one"], b"one"], ids=repr)
     async def test_other_types_never_reach_a_comparison(self, store: Store, value: Any) -> None:
