@@ -27,6 +27,7 @@ class OnMongoDB(AdapterSuite):
     rounds = 100 if IS_SOAK else 5
     examples = 100 if IS_SOAK else 3
     has_pool = True
+    survives_disconnect = True
     transactions: ClassVar[bool] = True
     object_ids: ClassVar[bool] = False
 
@@ -44,9 +45,16 @@ class OnMongoDB(AdapterSuite):
         )
 
     @pytest.fixture
-    def adapter(self, client, mongodb_name, empty):
-        """On a database without documents."""
+    def adapter(self, request, mongodb_name, empty):
+        """On a database without documents; by a way that may be cut if the test cuts it."""
+        is_cut = "disconnect" in request.fixturenames
+        client = request.getfixturevalue("cut_client" if is_cut else "client")
         return self.make(client, mongodb_name)
+
+    @pytest.fixture
+    def disconnect(self, proxy):
+        """Cuts it."""
+        return proxy.disconnect
 
     @pytest.fixture
     def small_pool(self, mongodb_url, mongodb_name, empty, mode, run):
@@ -99,6 +107,11 @@ class TestWithoutTransactions(OnMongoDB):
     transactions = False
     has_pool = False
     never_loop = not IS_SOAK
+
+    @pytest.fixture
+    def proxy(self, new_proxy, mongodb_alone_url):
+        """A way to that server that may be cut."""
+        return new_proxy(mongodb_alone_url)
 
     @pytest.fixture
     def client(self, alone_client):

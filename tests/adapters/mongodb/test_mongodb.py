@@ -13,8 +13,11 @@ from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     DuplicateKeyError,
+    ExecutionTimeout,
+    NetworkTimeout,
     OperationFailure,
     ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
 )
 
 from watchword.adapters import adapter_for
@@ -279,6 +282,13 @@ def test_the_fields_of_a_taken_key(details, fields):
         (of_server(251, ["TransientTransactionError"]), True, True),
         (of_server(18), True, True),
         (of_server(91, ["RetryableWriteError"]), True, False),
+        (of_server(64, ["UnknownTransactionCommitResult"]), True, False),
+        (ExecutionTimeout("", 50, {"ok": 0, "code": 50}), True, False),
+        (ExecutionTimeout("", 50, {"ok": 0, "code": 50}), False, True),
+        # The driver says no more of a write that it sent again without getting a connection.
+        (WaitQueueTimeoutError(""), True, False),
+        (WaitQueueTimeoutError(""), False, True),
+        (NetworkTimeout("", {"errorLabels": ["TransientTransactionError"]}), True, True),
     ],
     ids=repr,
 )
@@ -291,12 +301,13 @@ def test_what_may_be_tried_again(error, writes, retryable):
 
 @pytest.mark.never_loop
 def test_what_is_done_again_at_once():
-    """Lost races, but not the search for a server: each try would wait as long as the first."""
+    """Lost races, but nothing that was waited for: each try would wait as long as the first."""
     label = {"errorLabels": ["TransientTransactionError"]}
 
     assert is_lost_race(of_server(112))
     assert is_lost_race(AutoReconnect("", label))
     assert not is_lost_race(ServerSelectionTimeoutError("", label))
+    assert not is_lost_race(NetworkTimeout("", label))
     assert not is_lost_race(of_server(9))
 
 

@@ -66,7 +66,7 @@ class AsyncLine:
         """Do a step on the running loop.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: There is none, or the client belongs to another one.
         """
         if current_loop() is None:
             raise ConfigurationError(
@@ -76,10 +76,18 @@ class AsyncLine:
         return await finish(self._do(step))
 
     async def _do(self, step: Step) -> Any:
-        result = step(self._database())
-        if isawaitable(result):
-            result = await result
-        return await result.to_list() if _is_cursor(result) else result
+        try:
+            result = step(self._database())
+            if isawaitable(result):
+                result = await result
+            return await result.to_list() if _is_cursor(result) else result
+        except RuntimeError as error:
+            if "different event loop" not in str(error):
+                raise
+            raise ConfigurationError(
+                "This AsyncMongoClient belongs to another event loop.",
+                hint="Pass the URL: each loop has a client of its own then.",
+            ) from error
 
 
 def _is_cursor(result: Any) -> bool:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from bson.errors import BSONError
 from pymongo.errors import (
-    AutoReconnect,
     ConnectionFailure,
     DocumentTooLarge,
     DuplicateKeyError,
+    NetworkTimeout,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
@@ -28,12 +28,13 @@ from watchword.errors import (
 
 __all__ = ["is_lost_race", "translated"]
 
-_NOT_SENT: Final = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
+_WAITED_ENOUGH: Final = (ServerSelectionTimeoutError, WaitQueueTimeoutError, NetworkTimeout)
 _DUPLICATE: Final = frozenset({11000, 11001})
 _NOT_LET_IN: Final = frozenset({18, 8000})
 _NOT_PERMITTED: Final = 13
 _NO_TRANSACTIONS: Final = frozenset({20, 263})
 _WRITE_CONFLICT: Final = 112
+_NOT_NOW: Final = ("RetryableWriteError", "UnknownTransactionCommitResult")
 
 _NAMED_INDEX: Final = re.compile(r"(?:index:? '?|failed: )(?!index )([^\s']+)")
 
@@ -41,11 +42,12 @@ _NAMED_INDEX: Final = re.compile(r"(?:index:? '?|failed: )(?!index )([^\s']+)")
 def is_lost_race(error: BaseException | None) -> bool:
     """Tell whether the server undid a transaction that may be begun again at once.
 
-    The driver says so too where it found no server, or no connection: it has waited enough.
+    The driver says so too where it found no server, no connection or no answer in time: it has
+    waited enough.
     """
     return (
         isinstance(error, PyMongoError)
-        and not isinstance(error, _NOT_SENT)
+        and not isinstance(error, _WAITED_ENOUGH)
         and (
             error.has_error_label("TransientTransactionError")
             or getattr(error, "code", None) == _WRITE_CONFLICT
@@ -74,19 +76,25 @@ def _translate(error: Exception, it: ModelCollection | None, *, writes: bool) ->
     if it is not None and (isinstance(error, DuplicateKeyError) or code in _DUPLICATE):
         return UniqueViolation(it.model.name, _taken_fields(it, details))
     if isinstance(error, OperationFailure):
-        return _refused(error, code)
-    if isinstance(error, _NOT_SENT):
+        return _refused(error, code, writes=writes)
+    if isinstance(error, ServerSelectionTimeoutError):
+        # Where something was sent before, the driver raises what became of that.
         return StorageUnavailable("MongoDB cannot be reached.", retryable=True)
-    if isinstance(error, AutoReconnect | ConnectionFailure):
-        is_undone = is_lost_race(error) or error.has_error_label("NoWritesPerformed")
-        message = "The connection to MongoDB was lost."
-        return StorageUnavailable(message, retryable=is_undone or not writes)
+    if isinstance(error, ConnectionFailure):
+        message = "The connection to MongoDB was lost, or there was no answer in time."
+        return StorageUnavailable(message, retryable=not writes or _is_undone(error))
     if isinstance(error, DocumentTooLarge):
         return StorageError("The row is larger than the 16 MB that MongoDB keeps.")
     return StorageError(f"MongoDB could not do this ({type(error).__name__}).")
 
 
-def _refused(error: OperationFailure, code: Any) -> WatchwordError:
+def _is_undone(error: PyMongoError) -> bool:
+    """Tell whether nothing of it is kept; a transaction's end without an answer never says so."""
+    labels = ("TransientTransactionError", "NoWritesPerformed")
+    return any(error.has_error_label(label) for label in labels)
+
+
+def _refused(error: OperationFailure, code: Any, *, writes: bool) -> WatchwordError:
     if is_lost_race(error):
         return StorageUnavailable("MongoDB asked for another try.", retryable=True)
     if code in _NOT_LET_IN:
@@ -99,8 +107,8 @@ def _refused(error: OperationFailure, code: Any) -> WatchwordError:
             hint="Run it as a replica set, of one member if need be, or say "
             "MongoDBAdapter(..., transactions=False).",
         )
-    if error.timeout or error.has_error_label("RetryableWriteError"):
-        return StorageUnavailable(f"MongoDB cannot do this now ({code}).", retryable=False)
+    if error.timeout or any(error.has_error_label(label) for label in _NOT_NOW):
+        return StorageUnavailable(f"MongoDB cannot do this now ({code}).", retryable=not writes)
     return StorageError(f"MongoDB refused the operation ({code}).")
 
 

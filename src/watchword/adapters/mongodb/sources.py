@@ -1,6 +1,6 @@
 """What an adapter for MongoDB can be made from: a URL, or a client or database of PyMongo."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final, TypeAlias
@@ -26,9 +26,14 @@ MongoDB: TypeAlias = (
 
 _DATABASE: Final = "watchword"
 _SCHEMES: Final = ("mongodb://", "mongodb+srv://")
-# The driver's own is half a minute, which nobody waits for who signs in.
-_SELECTION_MS: Final = 5_000
-_SELECTION_OPTION: Final = "serverselectiontimeoutms"
+# The driver's own bounds are half a minute for a server, and none for an answer and for a free
+# connection: nobody waits for that who signs in.
+_BOUNDS: Final[Mapping[str, int]] = {
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 5_000,
+    "waitQueueTimeoutMS": 10_000,
+    "socketTimeoutMS": 10_000,
+}
 
 # From the primary, and kept by a majority: what was revoked or used up stays so, whichever
 # server takes over. Whoever passes a client in may have set it up for other work.
@@ -82,11 +87,11 @@ def _from_database(database: Any, name: str | None) -> Source:
 
 
 def _from_url(url: str, name: str | None) -> Source:
-    _check_readable(url)
-    options: dict[str, Any] = (
-        {} if _SELECTION_OPTION in url.lower() else {_SELECTION_OPTION: _SELECTION_MS}
-    )
-    blocking: PerLoop[Any] = PerLoop(lambda: MongoClient(url, **options))
+    given = _options_of(url)
+    options: dict[str, Any] = {name: it for name, it in _BOUNDS.items() if name not in given}
+    # Of the threads that come first at the same time each makes a client, of which one is kept:
+    # the others must not have begun to watch the server.
+    blocking: PerLoop[Any] = PerLoop(lambda: MongoClient(url, connect=False, **options))
     asynchronous: PerLoop[Any] = PerLoop(lambda: AsyncMongoClient(url, **options))
 
     def database(clients: PerLoop[Any]) -> Any:
@@ -106,16 +111,20 @@ def _from_url(url: str, name: str | None) -> Source:
     return Source(line, close)
 
 
-def _check_readable(url: str) -> None:
-    """Read a URL. No complaint repeats a part of it: any may be a piece of a password."""
+def _options_of(url: str) -> Mapping[str, Any]:
+    """Read a URL, and return its options, which are found in any case.
+
+    No complaint repeats a part of it: any may be a piece of a password.
+    """
     scheme, _, rest = url.partition("://")
     if f"{scheme}://" not in _SCHEMES:
         raise _unreadable()
     try:
         # The names behind +srv are looked up with the first connection.
-        parse_uri(f"mongodb://{rest}")
+        options: Mapping[str, Any] = parse_uri(f"mongodb://{rest}")["options"]
     except (PyMongoError, ValueError, TypeError):
         raise _unreadable() from None
+    return options
 
 
 def _unreadable() -> ConfigurationError:

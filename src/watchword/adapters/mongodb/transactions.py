@@ -6,12 +6,12 @@ order, and goes on only if each answer is the one that was given before.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from pymongo import ReadPreference, WriteConcern
-from pymongo.errors import PyMongoError
+from pymongo.errors import InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from watchword.adapters.mongodb.lines import Hand, Line
@@ -217,9 +217,10 @@ class _Transaction(OwnedTransaction):
             await complete(self._end(session))
 
     async def _end(self, session: Any) -> None:
-        # Ending a session also undoes its transaction. The driver hides it if that fails: the
-        # server forgets it by itself.
-        await self._line.do(lambda _: session.end_session(), at_once=True)
+        # Ending a session also undoes its transaction. The driver hides it if that fails, but
+        # for a client that was closed meanwhile: the server forgets it by itself.
+        with suppress(InvalidOperation):
+            await self._line.do(lambda _: session.end_session(), at_once=True)
 
     async def commit(self) -> None:
         """Commit, or undo and say so if an error was passed over, or a part is open."""

@@ -30,13 +30,32 @@ class Transaction:
     Args:
         number: The session's number for it.
         snapshot: What was committed when it began.
+        writes: What it wrote since.
+        held: Which of these documents has a unique key, by collection and index.
     """
 
     number: int
     snapshot: dict[Collection, dict[Key, Document]]
     writes: dict[Collection, Rows] = field(default_factory=dict)
+    held: dict[tuple[Collection, str], dict[Key, Key]] = field(default_factory=dict)
     state: str = "open"
     ends_at: float = field(default_factory=lambda: monotonic() + LIFETIME)
+
+    def write(self, collection: Collection, key: Key, document: Document | None) -> None:
+        """Keep what a document becomes."""
+        rows = self.writes.setdefault(collection, {})
+        before = rows.get(key)
+        rows[key] = document
+        for name, index in collection.indexes.items():
+            held = self.held.setdefault((collection, name), {})
+            for it in index.keys_of(before) if before else ():
+                if held.get(it) == key:
+                    del held[it]
+            held.update(dict.fromkeys(index.keys_of(document) if document else (), key))
+
+    def holder(self, collection: Collection, name: str, held: Key) -> Key | None:
+        """Return which of the documents it wrote has a unique key."""
+        return self.held.get((collection, name), {}).get(held)
 
 
 class Store:
@@ -102,6 +121,7 @@ class Store:
         transaction.state = state
         self.open.discard(transaction)
         transaction.writes = {}
+        transaction.held = {}
         transaction.snapshot = {}
         self.turn.notify_all()
 
@@ -184,7 +204,7 @@ class View:
         if self.transaction is None:
             collection.put(key, document)
         else:
-            self.transaction.writes.setdefault(collection, {})[key] = document
+            self.transaction.write(collection, key, document)
 
     def _blocker(
         self, collection: Collection, key: Key, after: Document | None
@@ -220,13 +240,14 @@ class View:
         for other, rows in self._others(collection):
             if holder is not None and holder != key and holder in rows:
                 return other
-            if any(held in index.keys_of(row) for row in rows.values() if row):
+            if other.holder(collection, name, held) is not None:
                 return other
         return None
 
     def _is_taken(self, collection: Collection, name: str, held: Key, key: Key) -> bool:
         index, own = collection.indexes[name], self._own(collection)
-        if any(held in index.keys_of(row) for other, row in own.items() if row and other != key):
+        ours = self.transaction.holder(collection, name, held) if self.transaction else None
+        if ours not in {None, key}:
             return True
         holder = index.held.get(held)
         if holder is None or holder == key or holder in own:
