@@ -2,7 +2,7 @@
 
 import pytest
 
-from watchword import DeleteUser, UserOptions
+from watchword import AccountOptions, DeleteUser, UserOptions
 from watchword.adapters.mongodb import MongoDBAdapter
 
 PASSWORDS = {"currentPassword": "difference-engine", "newPassword": "analytical-engine"}
@@ -43,3 +43,16 @@ async def test_a_user_comes_and_goes(auth, browser, new_browser, count_rows):
     assert gone.json == {"success": True, "message": "User deleted"}
     assert (await browser.session()).json is None
     assert await count_rows(auth) == NOTHING
+
+
+async def test_a_way_in_is_given_up_where_even_the_last_may_be(auth, new_auth, new_browser):
+    """Nothing has to be counted then, which without transactions is refused."""
+    account = AccountOptions(allow_unlinking_all=True)
+    browser = new_browser(new_auth(auth.adapter, account=account))
+    await browser.sign_up()
+    [own] = await auth.store.find_many("account")
+
+    answer = await browser.post("/unlink-account", {"accountId": own["id"]})
+
+    assert answer.status == 200
+    assert await auth.store.count("account") == 0
