@@ -11,12 +11,13 @@ VENV ?= .venv
 WORKERS ?= 4
 UV ?= uv
 ARGS ?=
+DATABASE ?=
 
 # Programs that tests start would each compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin
-NOT_QUICK := postgresql or mysql or redis or browser or slow
+NOT_QUICK := postgresql or mysql or redis or mongodb or browser or slow
 # A venv made where ensurepip is missing has no pip of its own: the interpreter's serves it.
 PIP = $$($(BIN)/python -m pip --version >/dev/null 2>&1 \
 	&& echo $(BIN)/python -m pip || echo $(PYTHON) -m pip --python $(BIN)/python)
@@ -28,10 +29,11 @@ help: ## print this table
 	echo
 	echo "  PYTHON=python3.12 VENV=.venv312 chooses another interpreter and its own environment;"
 	echo "  ARGS='-k session' goes to pytest, ARGS=--upgrade to the lock."
+	echo "  DATABASE=mongodb://localhost:27017/demo, or another URL, is where the demo keeps its users."
 
 .PHONY: demo
 demo: $(VENV)/.installed ## set everything up and run the demo server
-	@$(BIN)/watchword dev
+	@$(BIN)/watchword dev $(if $(DATABASE),--database '$(DATABASE)')
 
 .PHONY: test
 test: $(VENV)/.installed browser client ## set everything up and run the whole suite, on every database

@@ -3,20 +3,26 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pytest
 from hypothesis import settings
+from pymongo import AsyncMongoClient, MongoClient
 from sqlalchemy import NullPool, create_engine, make_url
 
 from watchword import EmailPassword, RateLimits, Watchword
 from watchword.adapters.memory import MemoryAdapter
-from watchword.concurrency import WorkPool
+from watchword.adapters.mongodb import MongoDBAdapter
+from watchword.concurrency import WorkPool, run_blocking
 from watchword.crypto.passwords import Passwords
 from watchword.http.messages import Request, Response
 from watchword.storage.query import F
@@ -32,6 +38,8 @@ SERVICES: Final = {
     "redis": ("WATCHWORD_REDIS_URL", "redis://127.0.0.1:6379"),
 }
 
+STAND_IN: Final = Path(__file__).parent / "adapters" / "mongodb" / "stand_in.py"
+REAL_MONGODB: Final = os.environ.get("WATCHWORD_MONGODB_URL")
 
 # Tests of the shipped suites that take their time: many rounds of many callers, or of chance.
 SLOW: Final = (
@@ -54,21 +62,85 @@ SLOW: Final = (
 )
 
 
+# Tests of the endpoints and of plugins that name no database run on each of these.
+HOMES: Final = ("memory", "mongodb", "mongodb-alone")
+BESIDE_MEMORY: Final = {"tests/endpoints/", "tests/plugins/"}
+# What is to be seen without transactions: that endpoints do their work.
+ALONE: Final = {
+    *("test_sign_up", "test_sign_in", "test_sign_out", "test_get_session", "test_sessions"),
+    *("test_passwords", "test_reset_password", "test_verify_email", "test_change_email"),
+    *("test_delete_user", "test_set_password"),
+}
+# What these show is in cookies and bodies; where users are kept has no part in it.
+ONLY_IN_MEMORY: Final = {
+    *("test_cookie_cache", "test_cookie_cache_attacks", "test_sign_out_body", "test_status"),
+}
+NEEDS_TRANSACTIONS: Final = "needs_transactions"
+# Homes whose tests run in one mode. The other one is shown by the adapter's suite, and by races.
+MODE_OF: Final = {"mongodb": "loop", "mongodb-alone": "driven"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of endpoints and plugins on MongoDB as well, unless they choose a database.
+
+    A class chooses one for all of its tests.
+    """
+    names, path = set(metafunc.fixturenames), metafunc.definition.path
+    if "kept_in" not in names or "sql_auth" in names or metafunc.cls is not None:
+        return
+    is_here = any(it in path.as_posix() for it in BESIDE_MEMORY)
+    if not is_here or path.stem in ONLY_IN_MEMORY or _chooses_home(metafunc):
+        return
+    homes = HOMES if path.stem in ALONE else HOMES[:2]
+    metafunc.parametrize("kept_in", homes, indirect=True)
+
+
+def _chooses_home(metafunc: pytest.Metafunc) -> bool:
+    marks = metafunc.definition.iter_markers("parametrize")
+    return any(it.args[0] == "kept_in" for it in marks)
+
+
+def _is_in_vain(item: pytest.Item) -> bool:
+    """Tell whether a test cannot run where it is kept, or shows nothing there that is new."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    homes = {it for it in given.values() if isinstance(it, str)} & MODE_OF.keys()
+    if not homes:
+        return False
+    [home] = homes
+    needs = home == "mongodb-alone" and item.get_closest_marker(NEEDS_TRANSACTIONS) is not None
+    mode = given.get("watchword_mode", MODE_OF[home])
+    return needs or mode != MODE_OF[home] or given.get("ids") == "bigint"
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark whoever asks for a server, and keep the tests of one server in two processes.
 
     The races open dozens of connections; from more processes at once they would run into the
     server's limit.
     """
+    vain = [item for item in items if _is_in_vain(item)]
+    if vain:
+        config.hook.pytest_deselected(items=vain)
+        left_out = set(vain)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         if getattr(item, "originalname", item.name) in SLOW:
             item.add_marker(pytest.mark.slow)
+        if _is_on_mongodb(item):
+            item.add_marker(pytest.mark.mongodb)
         for service in SERVICES:
             if _asks_for(item, service):
                 item.add_marker(getattr(pytest.mark, service))
                 lane = "adapters" if "tests/adapters/" in item.path.as_posix() else "others"
                 item.add_marker(pytest.mark.xdist_group(f"{service}-{lane}"))
+
+
+def _is_on_mongodb(item: pytest.Item) -> bool:
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "mongodb_url" in getattr(item, "fixturenames", ()) or any(
+        isinstance(it, str) and it in MODE_OF for it in parameters
+    )
 
 
 def _asks_for(item: pytest.Item, service: str) -> bool:
@@ -97,6 +169,43 @@ def mysql_url() -> str:
 def redis_url() -> str:
     """The Redis server."""
     return _require_server("redis")
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(tmp_path_factory) -> Iterator[str]:
+    """A replica set of MongoDB, without a database's name."""
+    if REAL_MONGODB is not None:
+        yield REAL_MONGODB
+        return
+    with server_of(tmp_path_factory.mktemp("mongodb")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mongodb_alone_url(tmp_path_factory) -> Iterator[str]:
+    """A server that is no replica set, and knows no transactions; the real one does as well."""
+    if REAL_MONGODB is not None:
+        yield REAL_MONGODB
+        return
+    with server_of(tmp_path_factory.mktemp("alone"), "--alone") as url:
+        yield url
+
+
+@contextmanager
+def server_of(folder: Path, *flags: str) -> Iterator[str]:
+    """Start a stand-in and return its URL; it writes what goes wrong to `log` in the folder."""
+    command = [sys.executable, str(STAND_IN), "0", *flags]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            assert url, f"it did not start: see {log.name}"
+            yield url
+        finally:
+            process.terminate()
 
 
 def _require_server(service: str) -> str:
@@ -157,6 +266,111 @@ def mysql_database(mysql_url: str) -> Iterator[str]:
 def sqlite_database(tmp_path) -> str:
     """An SQLite file that is not there yet; the URL is of the blocking driver."""
     return f"sqlite:///{tmp_path}/auth.db"
+
+
+@pytest.fixture(scope="session")
+def mongodb_client(mongodb_url: str) -> Iterator[MongoClient]:
+    """A client of this process for the replica set, which no instance closes."""
+    with MongoClient(mongodb_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def mongodb_alone_client(mongodb_alone_url: str) -> Iterator[MongoClient]:
+    """The same for the server that is alone."""
+    with MongoClient(mongodb_alone_url) as client:
+        yield client
+
+
+@pytest.fixture
+def mongodb_place(mongodb_client: MongoClient, mongodb_url: str, clock: "Clock") -> Iterator[str]:
+    """The URL of a MongoDB database that is not there yet; the clock tells what it keeps."""
+    clock.now = _to_milliseconds(clock.now)
+    name = f"watchword_{token_hex(6)}"
+    yield urlunsplit(urlsplit(mongodb_url)._replace(path=f"/{name}"))
+    mongodb_client.drop_database(name)
+
+
+def _to_milliseconds(instant: datetime) -> datetime:
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+# --- where instances keep users that are given no database ---------------------------------
+
+
+class InMemory:
+    """Each instance has its own memory."""
+
+    def new_adapter(self) -> MemoryAdapter:
+        """Return one without rows."""
+        return MemoryAdapter()
+
+    def make_tables(self, auth: Watchword) -> None:
+        """Do nothing: there are none."""
+
+
+@dataclass
+class InMongoDB:
+    """Each instance has a database of its own.
+
+    Args:
+        client: What the instances use.
+        beside: What makes tables at once, also where a loop is running, and drops them.
+        transactions: The server has them.
+    """
+
+    client: MongoClient | AsyncMongoClient
+    beside: MongoClient
+    transactions: bool
+    names: dict[MongoDBAdapter, str] = field(default_factory=dict)
+
+    def new_adapter(self) -> MongoDBAdapter:
+        """Return one without rows."""
+        name = f"watchword_{token_hex(6)}"
+        adapter = self._adapter(self.client, name)
+        self.names[adapter] = name
+        return adapter
+
+    def make_tables(self, auth: Watchword) -> None:
+        """Make what keeps keys unique."""
+        if auth.adapter in self.names:
+            adapter = self._adapter(self.beside, self.names[auth.adapter])
+            run_blocking(adapter.create_schema(auth.schema))
+
+    def _adapter(self, client: MongoClient | AsyncMongoClient, name: str) -> MongoDBAdapter:
+        return MongoDBAdapter(client, name=name, transactions=self.transactions)
+
+    def drop(self) -> None:
+        """Leave nothing behind."""
+        for name in self.names.values():
+            self.beside.drop_database(name)
+
+
+@pytest.fixture
+def kept_in(request) -> str:
+    """Where instances keep users that are given no database: the name of a home."""
+    return getattr(request, "param", "memory")
+
+
+@pytest.fixture
+def home(kept_in, request) -> Iterator[InMemory | InMongoDB]:
+    """What makes databases of such instances."""
+    if kept_in == "memory":
+        yield InMemory()
+        return
+    clock = request.getfixturevalue("clock")
+    clock.now = _to_milliseconds(clock.now)
+    alone = "alone_" if kept_in == "mongodb-alone" else ""
+    beside = request.getfixturevalue(f"mongodb_{alone}client")
+    run = request.getfixturevalue("run") if "watchword_mode" in request.fixturenames else None
+    is_async = run is not None and MODE_OF[kept_in] == "loop"
+    url = request.getfixturevalue(f"mongodb_{alone}url")
+    client = AsyncMongoClient(url) if is_async else beside
+    made = InMongoDB(client, beside, transactions=not alone)
+    yield made
+    made.drop()
+    if is_async:
+        run(client.close())
 
 
 # --- instances ---------------------------------------------------------------------------
@@ -228,8 +442,8 @@ def work(interrupted_passwords) -> tuple[Passwords, list[tuple[str, tuple[Any, .
 
 
 @pytest.fixture
-def new_auth(clock, cheap_passwords) -> Callable[..., Watchword]:
-    """Make instances: in memory, with passwords, and with the settings that a test is about."""
+def new_auth(clock, cheap_passwords, home) -> Callable[..., Watchword]:
+    """Make instances: at home, with passwords, and with the settings that a test is about."""
 
     def new_auth(database: Any = None, **settings: Any) -> Watchword:
         given = {
@@ -241,25 +455,30 @@ def new_auth(clock, cheap_passwords) -> Callable[..., Watchword]:
             "rate_limits": RateLimits(enabled=False),
             **settings,
         }
-        return Watchword(MemoryAdapter() if database is None else database, **given)
+        auth = Watchword(home.new_adapter() if database is None else database, **given)
+        home.make_tables(auth)
+        return auth
 
     return new_auth
 
 
 @pytest.fixture
 def auth(new_auth) -> Watchword:
-    """An instance in memory."""
+    """An instance at home."""
     return new_auth()
 
 
 @pytest.fixture
 def sql_auth(new_auth, run, watchword_mode) -> Iterator[Callable[..., Watchword]]:
-    """Make instances on a database without rows, by the driver that fits the test's mode."""
+    """Make instances on a database without rows, by the driver that fits the test's mode.
+
+    MongoDB's fits both.
+    """
     made = []
 
     def sql_auth(database: str, **settings: Any) -> Watchword:
-        url = make_url(database)
-        if watchword_mode.name == "loop":
+        url = database if database.startswith("mongodb") else make_url(database)
+        if not isinstance(url, str) and watchword_mode.name == "loop":
             url = url.set(drivername=ASYNC_DRIVERS[url.get_backend_name()])
         auth = new_auth(url, **settings)
         run(auth.create_tables())
@@ -391,7 +610,7 @@ def _json(body: Any) -> bytes:
 
 @pytest.fixture
 def browser(auth) -> Browser:
-    """A browser that was never here, at the instance in memory."""
+    """A browser that was never here, at the instance at home."""
     return Browser(auth)
 
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from html import unescape
 from itertools import takewhile
 from pathlib import Path
+from secrets import token_hex
 
 import httpx
 import pytest
@@ -383,3 +384,99 @@ def test_a_port_below_the_users_reach(here, monkeypatch):
 
     assert result.exit_code == 1
     assert "cannot listen on port 80 of 127.0.0.1: Permission denied." in result.stderr
+
+
+# --- on MongoDB ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone_place(mongodb_alone_client, mongodb_alone_url) -> Iterator[str]:
+    """The URL of a database on a server that has no transactions."""
+    name = f"watchword_{token_hex(6)}"
+    yield f"{mongodb_alone_url}/{name}"
+    mongodb_alone_client.drop_database(name)
+
+
+@pytest.mark.slow
+class TestARunningServerOnMongoDB:
+    """The same demo, with its users on a server."""
+
+    def test_it_works_on_a_replica_set(self, start_server, sign_up, mongodb_place, tmp_path):
+        """Who signs up there signs in after a restart; no file is made."""
+        server = start_server("--port", "0", "--database", mongodb_place)
+        client = sign_up(server)
+        server.end(signal.SIGINT)
+        again = start_server("--port", "0", "--database", mongodb_place)
+
+        fresh = httpx.post(f"{again.url}/sign-in", data=ADA)
+
+        assert f"database   {mongodb_place.partition('?')[0]}\n" in server.output
+        assert "transactions" not in server.output
+        assert fresh.headers["location"] == "/account"
+        assert client.cookies
+        assert not list(tmp_path.glob("watchword-demo*"))
+
+    @pytest.mark.skipif(
+        "WATCHWORD_MONGODB_URL" in os.environ, reason="it needs a server that is alone"
+    )
+    def test_it_works_on_a_server_that_is_alone(self, start_server, sign_up, alone_place):
+        """It does without transactions, and says so."""
+        server = start_server("--port", "0", "--database", alone_place)
+
+        client = sign_up(server)
+
+        assert "it has no transactions, as it is no replica set" in server.output
+        assert "ada@example.org" in client.get("/account").text
+
+
+class TestMistakesWithMongoDB:
+    """Each is a sentence, a hint and an exit code; no password is shown."""
+
+    def test_a_server_that_is_not_there(self, here):
+        """Exit code 1, in a line of the driver's words."""
+        url = "mongodb://ada:se%40cret@127.0.0.1:1/shop?serverSelectionTimeoutMS=100"
+
+        result = run("--port", "0", "--database", url)
+
+        assert result.exit_code == 1
+        assert (
+            "error  The database mongodb://127.0.0.1:1/shop cannot be used: "
+            "127.0.0.1:1: [Errno 111] Connection refused.\n"
+        ) in result.stderr
+        assert "cret" not in result.output
+        assert "ada" not in result.output
+        assert list(here.iterdir()) == []
+
+    @pytest.mark.parametrize("url", ["mongodb://ada:secret@x:y:z/shop", "mongodb://"])
+    def test_a_url_that_cannot_be_read(self, here, url):
+        """Wrong use: exit code 2."""
+        result = run("--port", "0", "--database", url)
+
+        assert result.exit_code == 2
+        assert "The MongoDB URL cannot be read." in result.stderr
+        assert "secret" not in result.output
+
+    def test_a_missing_driver(self, here):
+        """The line to install it: exit code 2."""
+        hidden = "import sys; sys.modules['pymongo'] = None; sys.argv[1:] = "
+        arguments = ["dev", "--port", "0", "--database", "mongodb://127.0.0.1/shop"]
+        program = f"{hidden}{arguments}; from watchword.cli.main import main; sys.exit(main())"
+
+        result = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        )
+
+        assert result.returncode == 2
+        assert "error  MongoDBAdapter needs pymongo, which is not installed." in result.stderr
+        assert 'hint  pip install "watchword[mongodb]"' in result.stderr
+
+    @pytest.mark.parametrize("missing", ["sqlalchemy", "aiosqlite"])
+    def test_nothing_of_sql_is_needed(self, here, monkeypatch, missing):
+        """Without it, the next thing in the way is the server."""
+        monkeypatch.setitem(sys.modules, missing, None)
+        url = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=100"
+
+        result = run("--port", "0", "--database", url)
+
+        assert result.exit_code == 1
+        assert "Connection refused" in result.stderr

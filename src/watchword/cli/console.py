@@ -1,9 +1,10 @@
 """What commands print: words and symbols first, colours only where somebody sees them."""
 
 import os
+import re
 import sys
 from enum import StrEnum
-from typing import TextIO
+from typing import Final, TextIO
 
 from watchword.errors import StorageError, WatchwordError
 
@@ -17,6 +18,9 @@ __all__ = [
     "say",
     "wants_colours",
 ]
+
+# What PyMongo adds to its words: all it knows of each server, and an answer as it came.
+_ADDED: Final = re.compile(r" \(configured timeouts: |, Timeout: |, full error: ")
 
 
 class Colour(StrEnum):
@@ -62,7 +66,7 @@ def reason_of(error: StorageError) -> str:
     """Return the driver's own words, which say more than ours; their first line."""
     cause = error.__cause__
     words = str(getattr(cause, "orig", cause) or error).strip() or str(error)
-    return words.splitlines()[0].rstrip(".")
+    return _ADDED.split(words.splitlines()[0])[0].rstrip(".")
 
 
 def counted(number: int, noun: str) -> str:

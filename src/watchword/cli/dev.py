@@ -4,23 +4,17 @@ import errno
 import os
 import socket
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import anyio
 import click
 
-from watchword.adapters import adapter_for
 from watchword.auth import Watchword
-from watchword.cli.console import Colour, Unable, painted, reason_of, say
+from watchword.cli.console import Colour, Unable, painted, say
 from watchword.cli.demo_app import DemoSite
-from watchword.cli.demo_data import (
-    DemoSecret,
-    demo_secret,
-    find_database_file,
-    shown_database,
-)
+from watchword.cli.demo_data import DemoSecret, demo_secret, shown_database
+from watchword.cli.demo_database import demo_database, unusable
 from watchword.cli.demo_outbox import Outbox, is_loopback
 from watchword.cli.extras import require_module
 from watchword.errors import ConfigurationError, StorageError
@@ -28,7 +22,6 @@ from watchword.integrations.asgi import ASGIHandler
 
 __all__ = ["dev"]
 
-_NEEDED: Final = ("uvicorn", "sqlalchemy", "aiosqlite")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _DATABASE: Final = "sqlite+aiosqlite:///watchword-demo.db"
 # How long a request may go on after Ctrl-C, in seconds.
@@ -57,15 +50,13 @@ def dev(host: str, port: int, database: str, base_url: str | None) -> None:
     /api/auth. What it stores stays for the next start. Mail is not sent, but shown on the page
     /outbox. It is made for development: nobody else should rely on it.
     """
-    for module in _NEEDED:
-        require_module(module)
-    _check_place(find_database_file(database))
-    adapter = adapter_for(database)
+    require_module("uvicorn")
+    kept_in = demo_database(database)
     with _listen(host, port) as listener:
         url = base_url or _base_url(listener, host)
         secret = demo_secret(database)
         site = DemoSite(
-            adapter,
+            kept_in.adapter,
             outbox=Outbox(tell=say),
             secret=secret.value,
             base_url=url,
@@ -73,25 +64,10 @@ def dev(host: str, port: int, database: str, base_url: str | None) -> None:
         )
         try:
             anyio.run(_prepare, site, database)
-            _say_where(url, database, secret)
+            _say_where(url, database, secret, lacks=kept_in.lacks)
             _serve(site, listener)
         except KeyboardInterrupt:
             say("\nStopped.")
-
-
-def _check_place(file: Path | None) -> None:
-    """Refuse a place where no file can be, before anything is written beside it."""
-    if file is None:
-        return
-    if not file.parent.is_dir():
-        raise ConfigurationError(
-            f"There is no folder {file.parent}.",
-            hint="Make it, or choose another file with --database.",
-        )
-    if file.is_dir():
-        raise ConfigurationError(
-            f"{file} is a folder.", hint="Choose a file in it with --database."
-        )
 
 
 # --- where it listens, and who may call --------------------------------------------------
@@ -156,21 +132,20 @@ async def _prepare(auth: Watchword, database: str) -> None:
     try:
         await auth.create_tables()
     except StorageError as error:
-        raise Unable(
-            f"The database {shown_database(database)} cannot be used: {reason_of(error)}.",
-            hint="Look whether it runs and lets you in, or choose another with --database.",
-        ) from error
+        raise unusable(database, error) from error
     finally:
         await auth.close()
 
 
-def _say_where(url: str, database: str, secret: DemoSecret) -> None:
+def _say_where(url: str, database: str, secret: DemoSecret, *, lacks: str | None) -> None:
     if secret.made is not None:
         say(f"  {painted('+', Colour.DONE)} {secret.made}")
     say(f"Watchword runs at {painted(url, Colour.PLACE)}")
     say("  pages      /sign-up  /sign-in  /account  /outbox")
     say("  endpoints  /api/auth/*")
     say(f"  database   {shown_database(database)}")
+    if lacks is not None:
+        say(f"             it has {lacks}")
     say(f"  secret     {secret.kept}")
     say(f"Next: open {painted(f'{url}/sign-up', Colour.PLACE)} and make an account.")
     say("Ctrl-C stops the server.")

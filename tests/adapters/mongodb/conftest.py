@@ -82,43 +82,6 @@ def server(tmp_path, eager_driver) -> Iterator[Server]:
         server.kill()
 
 
-@contextmanager
-def server_of(folder: Path, *flags: str) -> Iterator[str]:
-    """Start a stand-in and return its URL; it writes what goes wrong to `log` in the folder."""
-    command = [sys.executable, str(STAND_IN), "0", *flags]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            url = process.stdout.readline().strip()
-            assert url, f"it did not start: see {log.name}"
-            yield url
-        finally:
-            process.terminate()
-
-
-@pytest.fixture(scope="session")
-def mongodb_url(tmp_path_factory) -> Iterator[str]:
-    """A replica set, without a database's name."""
-    if REAL is not None:
-        yield REAL
-        return
-    with server_of(tmp_path_factory.mktemp("mongodb")) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def mongodb_alone_url(tmp_path_factory) -> Iterator[str]:
-    """A server that is no replica set, and knows no transactions; the real one does as well."""
-    if REAL is not None:
-        yield REAL
-        return
-    with server_of(tmp_path_factory.mktemp("alone"), "--alone") as url:
-        yield url
-
-
 @pytest.fixture(scope="session")
 def mongodb_name() -> str:
     """The name of a database that nobody else has."""

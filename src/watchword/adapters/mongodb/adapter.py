@@ -19,6 +19,7 @@ from watchword.adapters.mongodb.lines import Hand
 from watchword.adapters.mongodb.reading import Page, Reader
 from watchword.adapters.mongodb.refusals import translated
 from watchword.adapters.mongodb.sources import MongoDB, open_source
+from watchword.adapters.mongodb.topology import check_transactions
 from watchword.adapters.mongodb.transactions import Gate
 from watchword.adapters.mongodb.values import INSTANT_RESOLUTION, new_object_id
 from watchword.errors import ConfigurationError
@@ -269,13 +270,15 @@ class MongoDBAdapter:
         """Make the collections and indexes that are missing; what is there stays.
 
         Raises:
-            ConfigurationError: A transaction is open here.
+            ConfigurationError: A transaction is open here, or the server has none.
         """
         if self._gate.is_open():
             raise ConfigurationError(
                 "Collections cannot be made inside a transaction.",
                 hint="Make them before it begins.",
             )
+        if self._has_transactions:
+            await check_transactions(self._source.line)
         hand = Hand(self._source.line)
         for it in Collections(schema, object_ids=self._object_ids):
             with translated(it, writes=True):

@@ -26,7 +26,7 @@ from watchword.errors import (
     WatchwordError,
 )
 
-__all__ = ["is_lost_race", "translated"]
+__all__ = ["is_lost_race", "no_transactions", "translated"]
 
 _WAITED_ENOUGH: Final = (ServerSelectionTimeoutError, WaitQueueTimeoutError, NetworkTimeout)
 _DUPLICATE: Final = frozenset({11000, 11001})
@@ -102,14 +102,19 @@ def _refused(error: OperationFailure, code: Any, *, writes: bool) -> WatchwordEr
     if code == _NOT_PERMITTED:
         return StorageError("MongoDB does not permit this user to do this.")
     if code in _NO_TRANSACTIONS:
-        return ConfigurationError(
-            "This MongoDB server has no transactions.",
-            hint="Run it as a replica set, of one member if need be, or say "
-            "MongoDBAdapter(..., transactions=False).",
-        )
+        return no_transactions()
     if error.timeout or any(error.has_error_label(label) for label in _NOT_NOW):
         return StorageUnavailable(f"MongoDB cannot do this now ({code}).", retryable=not writes)
     return StorageError(f"MongoDB refused the operation ({code}).")
+
+
+def no_transactions() -> ConfigurationError:
+    """Return what a server without transactions is refused with, where they were promised."""
+    return ConfigurationError(
+        "This MongoDB server has no transactions.",
+        hint="Run it as a replica set, of one member if need be, or say "
+        "MongoDBAdapter(..., transactions=False).",
+    )
 
 
 def _details(error: Exception) -> Mapping[str, Any]:
