@@ -389,3 +389,12 @@ class TestMariaDB(AccountRaces):
     def database(self, mysql_database):
         """Return a database of this module."""
         return mysql_database
+
+
+class TestMongoDB(AccountRaces):
+    """MongoDB."""
+
+    @pytest.fixture
+    def database(self, mongodb_place):
+        """Return a database of this test."""
+        return mongodb_place

@@ -325,6 +325,7 @@ async def test_attack_session_of_another_user(ada, new_browser, outbox):
     assert done.status == 200
 
 
+@pytest.mark.needs_transactions
 async def test_an_address_that_was_taken_meanwhile_is_told_to_its_reader(ada, new_browser, outbox):
     """And the link works when the address is free again."""
     browser = await ada(verified=True)

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from watchword import EmailVerification, Field, UserOptions
-from watchword.adapters.memory import MemoryAdapter
 from watchword.engine.options import ChangeEmail
 from watchword.storage.query import F
 
@@ -274,9 +273,9 @@ async def test_a_deferred_renewal_is_told_from_the_copy(caching, new_browser, cl
     assert (await browser.post("/get-session", {})).json is None
 
 
-async def test_a_shorter_max_age_holds_for_copies_that_are_out(caching, new_browser, clock):
+async def test_a_shorter_max_age_holds_for_copies_that_are_out(home, caching, new_browser, clock):
     """What is deployed now says how old one may be, not what was when it was made."""
-    database = MemoryAdapter()
+    database = home.new_adapter()
     browser = new_browser(caching(database))
     await browser.sign_up()
     browser.auth = caching(database, max_age=timedelta(seconds=30))

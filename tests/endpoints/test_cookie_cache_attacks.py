@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from watchword.adapters.memory import MemoryAdapter
 from watchword.crypto.cookie_cache import form_of
 
 SECRET = "correct-horse-battery-staple-0123456789"
@@ -77,10 +76,10 @@ async def test_attack_a_copy_made_with_another_key(caching, new_auth, new_browse
 
 @every_strategy
 async def test_a_copy_of_an_older_secret_is_believed_while_it_is_listed(
-    caching, new_browser, strategy
+    home, caching, new_browser, strategy
 ):
     """A rotation does not ask the store for everybody at once."""
-    database = MemoryAdapter()
+    database = home.new_adapter()
     browser = new_browser(caching(database, strategy=strategy, settings={"secret": OTHER}))
     await browser.sign_up()
 

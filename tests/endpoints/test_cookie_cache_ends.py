@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from watchword import APIError, EndpointCall, EndpointHook, Field, Plugin, Request, UserOptions
-from watchword.adapters.memory import MemoryAdapter
 from watchword.engine.context import Context
 from watchword.engine.hooks import after
 from watchword.engine.options import DeleteUser
@@ -114,9 +113,9 @@ async def test_without_the_cache_copies_are_neither_sent_nor_read(new_auth, auth
 # --- versions ----------------------------------------------------------------------------------
 
 
-async def test_another_version_ends_all_copies(caching, new_browser):
+async def test_another_version_ends_all_copies(home, caching, new_browser):
     """A deployment that changes it reads the store once for each client."""
-    database = MemoryAdapter()
+    database = home.new_adapter()
     browser = new_browser(caching(database))
     await browser.sign_up()
     browser.auth = caching(database, version="2")
@@ -154,9 +153,9 @@ async def test_a_version_of_a_user_ends_their_copies_at_once(caching, new_browse
     assert (await eve.session()).json is not None
 
 
-async def test_a_release_with_other_fields_reads_the_store(caching, new_browser):
+async def test_a_release_with_other_fields_reads_the_store(home, caching, new_browser):
     """A copy that lacks a field, or has another type in it, is none."""
-    database = MemoryAdapter()
+    database = home.new_adapter()
     browser = new_browser(caching(database, user={}))
     await browser.sign_up()
 

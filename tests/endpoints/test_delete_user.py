@@ -175,6 +175,7 @@ async def test_hooks_see_each_row_go(ada, new_browser):
     assert gone == ["session", "session", "account", "user"]
 
 
+@pytest.mark.needs_transactions
 @pytest.mark.parametrize("model", ["session", "account", "user"])
 async def test_a_database_hook_that_refuses_keeps_all(ada, count_rows, model):
     """The user stays signed in."""

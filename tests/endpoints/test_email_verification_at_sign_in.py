@@ -182,6 +182,7 @@ async def test_attack_writing_to_the_owner_fails(new_verifying, new_browser, cap
     assert "work in the background failed" in caplog.text
 
 
+@pytest.mark.parametrize("kept_in", ["memory"], indirect=True)
 def test_attack_integer_ids_tell_who_is_known(new_auth):
     """Where the answers have to be alike, nobody can invent what the database would give."""
     with pytest.raises(ConfigurationError, match="tells whether the address was known") as error:

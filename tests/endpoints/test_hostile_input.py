@@ -376,3 +376,12 @@ class TestMariaDB(HostileInput):
     def database(self, mysql_database):
         """Return a database of this module."""
         return mysql_database
+
+
+class TestMongoDB(HostileInput):
+    """MongoDB."""
+
+    @pytest.fixture
+    def database(self, mongodb_place):
+        """Return a database of this test."""
+        return mongodb_place

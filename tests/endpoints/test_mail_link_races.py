@@ -261,3 +261,12 @@ class TestMariaDB(Races):
     def database(self, mysql_database):
         """Return a database of this module."""
         return mysql_database
+
+
+class TestMongoDB(Races):
+    """MongoDB."""
+
+    @pytest.fixture
+    def database(self, mongodb_place):
+        """Return a database of this test."""
+        return mongodb_place

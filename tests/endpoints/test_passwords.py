@@ -128,6 +128,7 @@ def failing(request, auth, new_auth, new_browser):
     return failing
 
 
+@pytest.mark.needs_transactions
 @pytest.mark.parametrize(("hook", "status"), [(lambda _: False, 403), (lambda _: 1 / 0, 500)])
 async def test_a_change_that_fails_half_way_changes_nothing(
     browser, new_browser, failing, hook, status

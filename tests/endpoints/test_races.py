@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from itertools import count
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import NullPool, create_engine, text
@@ -264,3 +265,18 @@ class TestMariaDB(Races):
     def database(self, mysql_database):
         """Return a database of this module."""
         return mysql_database
+
+
+class TestMongoDB(Races):
+    """MongoDB."""
+
+    @pytest.fixture
+    def database(self, mongodb_place):
+        """Return a database of this test."""
+        return mongodb_place
+
+    @pytest.fixture
+    def seen_by_others(self, database, mongodb_client):
+        """Count the committed users, past everything."""
+        name = urlsplit(database).path.strip("/")
+        return lambda: mongodb_client[name]["watchword_users"].count_documents({})

@@ -231,6 +231,7 @@ async def test_a_name_that_no_column_keeps_is_refused_by_its_length(auth, browse
 # --- hooks -------------------------------------------------------------------------------
 
 
+@pytest.mark.needs_transactions
 @pytest.mark.parametrize(
     ("model", "refusal"),
     [

@@ -319,6 +319,7 @@ async def test_who_is_told_after_sees_what_is_committed(ada, link_of, new_browse
     assert "work after the commit failed" in caplog.text
 
 
+@pytest.mark.needs_transactions
 @pytest.mark.parametrize(
     ("model", "operation", "refusal"),
     [

@@ -296,6 +296,7 @@ def test_what_clients_see_is_in_the_models(extended):
     assert session["properties"]["workspace"] == {}
 
 
+@pytest.mark.parametrize("kept_in", ["memory"], indirect=True)
 def test_ids_are_text_whatever_the_database_makes_of_them(describe):
     """An integer would lose its last digits in JavaScript."""
     described = describe(ids="bigint")

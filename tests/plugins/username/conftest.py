@@ -1,7 +1,7 @@
-"""What tests of user names share: instances that have them, in memory and on SQLite."""
+"""What tests of user names share: instances with them, in memory, on SQLite and on MongoDB."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import Engine, event
@@ -9,13 +9,15 @@ from sqlalchemy import Engine, event
 from watchword import Watchword
 from watchword.plugins.username import Username
 
+PLACES: Final = {"sqlite": "sqlite_database", "mongodb": "mongodb_place"}
 
-@pytest.fixture(params=["memory", "sqlite"])
-def auth(request, new_auth, sql_auth, sqlite_database) -> Watchword:
+
+@pytest.fixture(params=["memory", "sqlite", "mongodb"])
+def auth(request, new_auth, sql_auth) -> Watchword:
     """An instance with names as they are by default."""
     if request.param == "memory":
         return new_auth(plugins=[Username()])
-    return sql_auth(sqlite_database, plugins=[Username()])
+    return sql_auth(request.getfixturevalue(PLACES[request.param]), plugins=[Username()])
 
 
 @pytest.fixture

@@ -150,3 +150,12 @@ class TestMariaDB(UsernameRaces):
     def database(self, mysql_database):
         """Return a database of this module."""
         return mysql_database
+
+
+class TestMongoDB(UsernameRaces):
+    """MongoDB."""
+
+    @pytest.fixture
+    def database(self, mongodb_place):
+        """Return a database of this test."""
+        return mongodb_place
