@@ -5,9 +5,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
 
 import pytest
+from pymongo import MongoClient
 from sqlalchemy import URL, NullPool, create_engine, make_url
 
 from watchword import UserOptions, Watchword
@@ -41,6 +43,16 @@ def forked() -> Iterator[Callable[..., list[Any]]]:
         [sys.executable, str(FORKING)], stdin=pipe, stdout=pipe, text=True
     ) as server:
         yield forked
+
+
+@pytest.fixture(scope="module")
+def mongodb_database(mongodb_url) -> Iterator[str]:
+    """A MongoDB database of this module; the URL of it."""
+    with MongoClient(mongodb_url) as client:
+        address, _, options = mongodb_url.partition("?")
+        name = f"watchword_{token_hex(6)}"
+        yield f"{address.rstrip('/')}/{name}{f'?{options}' if options else ''}"
+        client.drop_database(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])

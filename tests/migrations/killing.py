@@ -2,9 +2,9 @@
 
     python killing.py URL SCENARIO HOW NUMBER
 
-HOW is `statement`: before or after so many of the statements that it sends, the first and the
-last among them, once it has been let through; or `moment`: at so many moments, wherever it is
-then. Prints a line of JSON for each point.
+HOW is `statement`: before or after so many of the statements, or commands, that it sends, the
+first and the last among them, once it has been let through; or `moment`: at so many moments,
+wherever it is then. Prints a line of JSON for each point.
 """
 
 import json
@@ -13,20 +13,24 @@ import select
 import signal
 import sys
 import time
+from datetime import timedelta
 from itertools import count
 
+from pymongo import monitoring
 from sqlalchemy import Engine, event
-from stages import SCENARIOS, Place
+from stages import SCENARIOS, place_at
 
 from watchword.migrations import Aim, statements
+from watchword.migrations.mongodb import lease, steps
 
-# So that a few rows are more than one batch.
-statements.BATCH = 2
+# So that a few rows are more than one batch, and nobody waits for who was killed.
+statements.BATCH = steps.BATCH = 2
+lease.TERM = timedelta(seconds=0.2)
 
 
 def main(url: str, name: str, how: str, number: str) -> None:
     """Kill, mend, and tell."""
-    place, scenario = Place(url), SCENARIOS[name]
+    place, scenario = place_at(url), SCENARIOS[name]
     kill = at_statements if how == "statement" else at_moments
     for point, was_killed in kill(place, scenario, int(number)):
         flaws = []
@@ -93,6 +97,14 @@ def listen(reach) -> None:
 
     event.listen(Engine, "before_cursor_execute", pass_point)
     event.listen(Engine, "after_cursor_execute", pass_point)
+    monitoring.register(_Commands(pass_point))
+
+
+class _Commands(monitoring.CommandListener):
+    """Passes a point before and after each command that MongoDB is sent."""
+
+    def __init__(self, pass_point) -> None:
+        self.started = self.succeeded = self.failed = pass_point
 
 
 def at_moments(place, scenario, number):
@@ -116,7 +128,7 @@ def at_moments(place, scenario, number):
 def migrate_and_leave(place, scenario) -> None:
     """Migrate, knowing nothing yet, and end without what Python does at the end."""
     signal.alarm(60)
-    Place(place.url).migrate(scenario.schema, scenario.aim)
+    place_at(place.url).migrate(scenario.schema, scenario.aim)
     os._exit(0)
 
 

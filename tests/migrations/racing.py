@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from killing import die_at
 from running import run_main
 from sqlalchemy import make_url
-from stages import PLAIN, SCENARIOS, Place, Scenario
+from stages import PLAIN, SCENARIOS, Scenario, place_at
 
-from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
+from watchword.adapters import adapter_for
+from watchword.clock import utc_now
 from watchword.concurrency import run_blocking
 from watchword.errors import ConfigurationError
-from watchword.migrations import Aim
-from watchword.migrations.apply import Migrator
+from watchword.migrations import Aim, migrator_for
 
 ASYNC = {
     "sqlite": "sqlite+aiosqlite",
@@ -59,7 +59,7 @@ def main(url: str, name: str, rounds: str) -> None:
     if name == "command":
         race_commands(url, int(rounds))
         return
-    place, race = Place(url), RACES[name]
+    place, race = place_at(url), RACES[name]
     for _ in range(int(rounds)):
         place.prepare(race.scenario)
         before = place.rows()
@@ -75,7 +75,7 @@ def race_commands(url: str, rounds: int) -> None:
     """Run the rounds of those that start the command line."""
     os.environ["WATCHWORD_DATABASE_URL"] = url
     for _ in range(rounds):
-        Place(url).empty()
+        place_at(url).empty()
         told = run_at_once([lambda: command("migrate")] * 8)
         [status] = run_at_once([lambda: command("migrate", "status")])
         flaws = [] if status == "The database is up to date." else [status]
@@ -96,21 +96,28 @@ def do(url: str, race: Race, number: int) -> str:
     if what == "die":
         die_at(DIES_AT + number)
     if what == "migrate on a loop":
-        backend = make_url(url)
-        backend = backend.set(drivername=ASYNC[backend.get_backend_name()])
-        return asyncio.run(work(backend, schema, what))
-    return run_blocking(work(make_url(url), schema, what))
+        return asyncio.run(work(for_loops(url), schema, what))
+    return run_blocking(work(url, schema, what))
+
+
+def for_loops(url: str) -> str:
+    """Return the URL of an async driver; MongoDB's serves both."""
+    if url.startswith("mongodb://"):
+        return url
+    backend = make_url(url)
+    backend = backend.set(drivername=ASYNC[backend.get_backend_name()])
+    return backend.render_as_string(hide_password=False)
 
 
 async def work(url, schema, what: str) -> str:
     """Migrate, or make the tables."""
-    adapter = SQLAlchemyAdapter(url)
+    adapter = adapter_for(url)
     adapter.bind(schema)
     try:
         if what == "create tables":
             await adapter.create_schema(schema)
             return "tables"
-        migrated = await Migrator(adapter, schema).run(Aim())
+        migrated = await migrator_for(adapter, schema, clock=utc_now).run(Aim())
     except ConfigurationError as error:
         if "newer than the code" in str(error):
             return "refused"

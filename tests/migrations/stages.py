@@ -1,23 +1,27 @@
 """Schemas that an application has one after the other, and databases that are at one of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pymongo import MongoClient
+from pymongo.synchronous.database import Database
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, inspect, make_url, select, text
 
-from watchword.adapters.sqlalchemy import SQLAlchemyAdapter
+from watchword.adapters import adapter_for
 from watchword.clock import utc_now
 from watchword.concurrency import run_blocking
 from watchword.crypto.sealing import KeyRing
-from watchword.migrations import Aim, Renames
-from watchword.migrations.apply import Migrator
+from watchword.migrations import Aim, Renames, migrator_for
 from watchword.plugins.username import Username
 from watchword.schema import CORE_MODELS, Field, Index, Model, Naming, Unique, resolve_schema
 from watchword.storage.store import Store
 
 USERS = 5
+FILLED = ("watchword_users", "watchword_accounts")
 
 
 @dataclass(frozen=True)
@@ -156,19 +160,14 @@ class Place:
     """A database that is emptied, filled, changed and looked at."""
 
     url: str
-    adapters: dict[int, SQLAlchemyAdapter] = field(default_factory=dict)
+    adapters: dict[int, Any] = field(default_factory=dict)
 
-    def adapter(self, schema: Any) -> SQLAlchemyAdapter:
+    def adapter(self, schema: Any) -> Any:
         """Return the one of a schema: what is compiled for it is compiled once."""
         if id(schema) not in self.adapters:
-            self.adapters[id(schema)] = SQLAlchemyAdapter(self.url)
+            self.adapters[id(schema)] = adapter_for(self.url)
             self.adapters[id(schema)].bind(schema)
         return self.adapters[id(schema)]
-
-    @cached_property
-    def engine(self) -> Engine:
-        """Connections past the application; none is kept."""
-        return create_engine(self.url, poolclass=NullPool)
 
     def run(self, schema: Any, work: Any) -> Any:
         """Do something with a migrator, and leave no connection behind."""
@@ -176,7 +175,7 @@ class Place:
 
         async def done() -> Any:
             try:
-                return await work(Migrator(adapter, schema))
+                return await work(migrator_for(adapter, schema, clock=utc_now))
             finally:
                 await adapter.close()
 
@@ -185,21 +184,6 @@ class Place:
     def migrate(self, schema: Any, aim: Aim | None = None) -> list[str]:
         """Migrate, and return what was done."""
         return list(self.run(schema, lambda it: it.run(aim or Aim())).changes)
-
-    def empty(self) -> None:
-        """Remove every table; and an SQLite file, which the first who comes makes again."""
-        url = make_url(self.url)
-        if url.get_backend_name() == "sqlite":
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{url.database}{suffix}").unlink(missing_ok=True)
-            return
-        with self.engine.begin() as connection:
-            if url.get_backend_name() == "postgresql":
-                connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-                connection.exec_driver_sql("CREATE SCHEMA public")
-            else:
-                connection.exec_driver_sql(f"DROP DATABASE {url.database}")
-                connection.exec_driver_sql(f"CREATE DATABASE {url.database}")
 
     def prepare(self, scenario: Scenario) -> None:
         """Bring an empty database to where a scenario begins, with people in it."""
@@ -235,21 +219,6 @@ class Place:
 
         run_blocking(write())
 
-    # --- looking ------------------------------------------------------------------------
-
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what is in the tables of users and accounts."""
-        found = {}
-        with self.engine.connect() as connection:
-            metadata = MetaData()
-            metadata.reflect(connection)
-            for name in ("watchword_users", "watchword_accounts"):
-                if name in metadata.tables:
-                    table = metadata.tables[name]
-                    read = connection.execute(select(table).order_by(table.c.id))
-                    found[name] = [dict(row) for row in read.mappings()]
-        return found
-
     def flaws(self, scenario: Scenario, before: dict[str, list[dict[str, Any]]]) -> list[str]:
         """Tell what is not as it should be after a scenario's command has come to its end."""
         wanted = scenario.then or scenario.schema
@@ -260,21 +229,108 @@ class Place:
         numbers = [it.number for it in state.versions]
         if numbers != list(range(1, scenario.version + 1)):
             flaws.append(f"versions: {numbers}")
-        return [*flaws, *self._stray(), *_lost(scenario, before, self.rows())]
+        return [*flaws, *self.stray(), *_lost(scenario, before, self.rows())]
+
+    def empty(self) -> None:
+        """Remove everything."""
+        raise NotImplementedError
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what is in the tables of users and accounts."""
+        raise NotImplementedError
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables."""
+        raise NotImplementedError
+
+    def stray(self) -> list[str]:
+        """Tell what a migration should have taken away."""
+        return [f"table: {it}" for it in self.tables() if not it.startswith("watchword_")]
+
+
+class SQLPlace(Place):
+    """An SQL database."""
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Connections past the application; none is kept."""
+        return create_engine(self.url, poolclass=NullPool)
+
+    def empty(self) -> None:
+        """Remove every table; and an SQLite file, which the first who comes makes again."""
+        url = make_url(self.url)
+        if url.get_backend_name() == "sqlite":
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{url.database}{suffix}").unlink(missing_ok=True)
+            return
+        with self.engine.begin() as connection:
+            if url.get_backend_name() == "postgresql":
+                connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+                connection.exec_driver_sql("CREATE SCHEMA public")
+            else:
+                connection.exec_driver_sql(f"DROP DATABASE {url.database}")
+                connection.exec_driver_sql(f"CREATE DATABASE {url.database}")
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what is in the tables of users and accounts."""
+        found = {}
+        with self.engine.connect() as connection:
+            metadata = MetaData()
+            metadata.reflect(connection)
+            for name in FILLED:
+                if name in metadata.tables:
+                    table = metadata.tables[name]
+                    read = connection.execute(select(table).order_by(table.c.id))
+                    found[name] = [dict(row) for row in read.mappings()]
+        return found
 
     def tables(self) -> list[str]:
         """Return the names of all tables."""
         with self.engine.connect() as connection:
             return inspect(connection).get_table_names()
 
-    def _stray(self) -> list[str]:
-        with self.engine.connect() as connection:
-            tables = inspect(connection).get_table_names()
-            stray = [f"table: {it}" for it in tables if not it.startswith("watchword_")]
-            if self.engine.dialect.name == "postgresql":
-                begun = connection.execute(text(_BEGUN)).scalars()
-                stray += [f"begun: {it}" for it in begun]
+    def stray(self) -> list[str]:
+        """Tell of tables, and of indexes and constraints that were begun."""
+        stray = super().stray()
+        if self.engine.dialect.name == "postgresql":
+            with self.engine.connect() as connection:
+                stray += [f"begun: {it}" for it in connection.execute(text(_BEGUN)).scalars()]
         return stray
+
+
+class MongoDBPlace(Place):
+    """A database of MongoDB. A client is no use to who is forked, so none is kept."""
+
+    @contextmanager
+    def database(self) -> Iterator[Database[Any]]:
+        """Look past the application."""
+        with MongoClient(self.url, tz_aware=True) as client:
+            yield client.get_default_database()
+
+    def empty(self) -> None:
+        """Remove every collection."""
+        with self.database() as database:
+            database.client.drop_database(database.name)
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the documents of users and accounts."""
+        with self.database() as database:
+            there = set(database.list_collection_names())
+            return {
+                name: list(database[name].find(sort=[("_id", 1)]))
+                for name in FILLED
+                if name in there
+            }
+
+    def tables(self) -> list[str]:
+        """Return the names of all collections."""
+        with self.database() as database:
+            return database.list_collection_names()
+
+
+def place_at(url: str) -> Place:
+    """Return the place of a URL."""
+    return MongoDBPlace(url) if url.startswith("mongodb://") else SQLPlace(url)
 
 
 _BEGUN = """

@@ -15,15 +15,15 @@ from watchword.schema import Field
 IS_SOAK: Final = "WATCHWORD_SOAK" in os.environ
 SCENARIOS: Final = ("create", "add", "change", "downgrade", "drop")
 # So many points; at the soak each. SQLite's are all of one transaction.
-POINTS: Final = dict.fromkeys(("sqlite", "postgresql", "mysql"), 10_000)
+POINTS: Final = dict.fromkeys(("sqlite", "postgresql", "mysql", "mongodb"), 10_000)
 if not IS_SOAK:
-    POINTS.update({"sqlite": 3, "postgresql": 4, "mysql": 4})
+    POINTS.update({"sqlite": 3, "postgresql": 4, "mysql": 4, "mongodb": 5})
 MOMENTS: Final = 40 if IS_SOAK else 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
-@pytest.mark.parametrize("server", ["sqlite", "postgresql", "mysql"])
+@pytest.mark.parametrize("server", ["sqlite", "postgresql", "mysql", "mongodb"])
 class TestKilled:
     """A process gets SIGKILL, and another one is started with the same command."""
 

@@ -16,7 +16,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mysql", "mongodb"])
 def race(request, forked) -> Callable[[str], list[Counter[str]]]:
     """Run the rounds of a race on each kind of database, and count what the eight of each did."""
     database = request.getfixturevalue(f"{request.param}_database")

@@ -20,7 +20,7 @@ from watchword.schema import CORE_MODELS, Schema, resolve_schema
 from watchword.storage.contract import Adapter
 
 if TYPE_CHECKING:
-    from watchword.migrations.apply import Migrator
+    from watchword.migrations.migrator import Migrator
 
 __all__ = ["Place", "database_option", "explained", "place_of", "run", "typed", "with_options"]
 

@@ -36,6 +36,7 @@ class Code(Enum):
     W021 = "The database is behind the code"
     W022 = "The database is ahead of the code"
     W023 = "The application's own table lacks something"
+    W024 = "The database does not look at what is written"
 
     W101 = "The secret looks like an example"
     W102 = "An older secret can be guessed"

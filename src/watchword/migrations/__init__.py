@@ -1,7 +1,7 @@
 """Bring a database from one schema to another, and keep out of the way of others."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from watchword.clock import Clock
 from watchword.errors import ConfigurationError
@@ -11,30 +11,52 @@ from watchword.schema import Schema
 from watchword.storage.contract import Adapter
 
 if TYPE_CHECKING:
-    from watchword.migrations.apply import Migrator
+    from watchword.migrations.migrator import Migrator
 
-__all__ = ["Aim", "Migrated", "OnMigration", "Progress", "Renames", "has_tables", "migrator_for"]
+__all__ = [
+    "Aim",
+    "Migrated",
+    "OnMigration",
+    "Progress",
+    "Renames",
+    "has_tables",
+    "migrator_for",
+    "module_for",
+]
+
+
+# What an adapter lends to migrations, and where those are that use it.
+_PACKAGES: Final = {"connected": "watchword.migrations", "line": "watchword.migrations.mongodb"}
+
+
+def module_for(adapter: Adapter[Any], name: str) -> Any:
+    """Return a module of what migrates an adapter's database; None if nothing does.
+
+    It is imported when asked for: whoever uses another backend does not have it installed.
+    """
+    for lent, package in _PACKAGES.items():
+        if hasattr(adapter, lent):
+            return import_module(f"{package}.{name}")
+    return None
 
 
 def has_tables(adapter: Adapter[Any]) -> bool:
-    """Tell whether an adapter's database has tables, which have to follow the schema."""
+    """Tell whether an adapter's database has tables, and lends a connection to them."""
     return hasattr(adapter, "connected")
 
 
 def migrator_for(adapter: Adapter[Any], schema: Schema, *, clock: Clock) -> "Migrator":
-    """Return what changes the tables of an adapter's database.
+    """Return what changes an adapter's database.
 
     Raises:
-        ConfigurationError: The adapter's database has no tables that could be changed.
+        ConfigurationError: There is nothing in it that could be changed.
     """
-    if not has_tables(adapter):
+    module = module_for(adapter, "apply")
+    if module is None:
         raise ConfigurationError(
             f"{type(adapter).__name__} has no tables to migrate.",
-            hint="Give the instance an SQL database; in memory there is nothing to bring up to "
-            "date.",
+            hint="Give the instance an SQL database, or MongoDB; in memory there is nothing to "
+            "bring up to date.",
         )
-    # Imported when asked for: whoever uses another backend does not have it installed.
-    migrator: Migrator = import_module("watchword.migrations.apply").Migrator(
-        adapter, schema, clock=clock
-    )
+    migrator: Migrator = module.Migrator(adapter, schema, clock=clock)
     return migrator

@@ -1,8 +1,8 @@
 """Bring a database up to date: one process does it, the others wait and find it done."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -19,12 +19,13 @@ from watchword.adapters.sqlalchemy.lines import Connected, Work
 from watchword.adapters.sqlalchemy.violations import translated
 from watchword.clock import Clock, utc_now
 from watchword.concurrency import Backoff, call
-from watchword.errors import MigrationRefused, StorageUnavailable
+from watchword.errors import StorageUnavailable
 from watchword.migrations.aims import Aim, Migrated, OnMigration, Progress
 from watchword.migrations.calls import steps_of
 from watchword.migrations.changes import said
 from watchword.migrations.examine import empty_rows, examine
 from watchword.migrations.history import History
+from watchword.migrations.jobs import Job, refuse
 from watchword.migrations.lock import locked
 from watchword.migrations.plan import Plan
 from watchword.migrations.reading import read_live, unfinished
@@ -54,29 +55,6 @@ _SERVER_SETTINGS: Final = {
     "mysql": ("SET SESSION lock_wait_timeout = 1",),
     "mariadb": ("SET SESSION lock_wait_timeout = 1",),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """What was decided and written down, and is now to be done."""
-
-    number: int
-    plan: Plan
-    state: State
-    back_to: int | None
-
-    def statements(self, connection: Connection) -> list[Statement]:
-        """Return what is to be sent, where each statement is committed by itself."""
-        dialect, live = connection.dialect, self.state.live
-        changing = _changing(connection, self.plan, self.state)
-        return [*tidying(live, self.plan.after, dialect), *changing]
-
-    @property
-    def migrated(self) -> Migrated:
-        version = self.number if self.back_to is None else self.back_to
-        changes = tuple(f"{it.sign} {it}" for it in self.plan.changes)
-        is_new = self.back_to is None
-        return Migrated(version=version, changes=changes, kept=self.plan.kept, is_new=is_new)
 
 
 class Migrator:
@@ -123,7 +101,7 @@ class Migrator:
         async with self._connected() as held:
             return await held.call(look)
 
-    async def statements(self, aim: Aim) -> list[str]:
+    async def statements(self, aim: Aim, /) -> list[str]:
         """Return the SQL by which `run` would change the tables; writes nothing.
 
         What records the version is not among it: a run afterwards does that.
@@ -150,7 +128,7 @@ class Migrator:
             await held.call(_set_up)
             async with locked(held):
                 job = await held.call(lambda it: self._prepared(it, aim))
-                if isinstance(job, _Job):
+                if isinstance(job, Job):
                     await self._carry_out(held, job, on_progress)
                     return job.migrated
                 return job
@@ -166,14 +144,12 @@ class Migrator:
     def _examined(self, connection: Connection, aim: Aim) -> State:
         return examine(connection, self._history, self._wanted, to=aim.to)
 
-    def _prepared(self, connection: Connection, aim: Aim) -> _Job | Migrated:
+    def _prepared(self, connection: Connection, aim: Aim) -> Job[State] | Migrated:
         """Decide what is to be done and write that down; or tell that nothing is."""
         state = self._examined(connection, aim)
         plan = state.plan(aim)
-        _refuse([*plan.conflicts, *empty_rows(connection, plan)])
-        is_back = state.version == aim.to and not state.pending
-        is_there = state.is_recorded if aim.to is None else is_back
-        if not plan.changes and is_there:
+        refuse([*plan.conflicts, *empty_rows(connection, plan)])
+        if not plan.changes and state.is_at(aim):
             return Migrated(version=state.version)
         self._history.make(connection)
         number = self._history.begin(
@@ -183,9 +159,9 @@ class Migrator:
             renames=state.renames(aim),
             at=self._clock(),
         )
-        return _Job(number=number, plan=plan, state=state, back_to=aim.to)
+        return Job(number=number, plan=plan, state=state, back_to=aim.to)
 
-    def _finish(self, connection: Connection, job: _Job) -> None:
+    def _finish(self, connection: Connection, job: Job[State]) -> None:
         if job.back_to is None:
             self._history.finish(connection, job.number, self._clock())
         elif job.back_to == 0:
@@ -196,9 +172,9 @@ class Migrator:
     # --- one statement after the other ----------------------------------------------------
 
     async def _carry_out(
-        self, held: Connected, job: _Job, on_progress: OnMigration | None
+        self, held: Connected, job: Job[State], on_progress: OnMigration | None
     ) -> None:
-        statements = await held.call(job.statements)
+        statements = await held.call(lambda it: _statements(it, job))
         for number, statement in enumerate(statements, start=1):
             doing = said(statement.change)
             progress = Progress(step=number, steps=len(statements), doing=doing)
@@ -254,7 +230,7 @@ class Migrator:
     def _sql(self, connection: Connection, aim: Aim) -> list[str]:
         state = self._examined(connection, aim)
         plan = state.plan(aim)
-        _refuse(plan.conflicts)
+        refuse(plan.conflicts)
         if connection.dialect.name != "sqlite":
             changing = _changing(connection, plan, state)
             return [it.alone or it.sql.replace("%%", "%") for it in changing]
@@ -271,6 +247,12 @@ class Migrator:
         return [FOREIGN_KEYS_OFF, "BEGIN", *heard, "COMMIT", FOREIGN_KEYS_ON]
 
 
+def _statements(connection: Connection, job: Job[State]) -> list[Statement]:
+    """Return what is to be sent, where each statement is committed by itself."""
+    changing = _changing(connection, job.plan, job.state)
+    return [*tidying(job.state.live, job.plan.after, connection.dialect), *changing]
+
+
 def _changing(connection: Connection, plan: Plan, state: State) -> list[Statement]:
     places = state.live.places
     return statements_of(plan.changes, plan.after, connection.dialect, places=places)
@@ -280,14 +262,6 @@ def _make(connection: Connection, plan: Plan, state: State) -> None:
     """Make the changes of a plan inside the transaction that is open."""
     steps = steps_of(plan.changes, schema=plan.after.schema, tables=plan.after.tables)
     run_steps(connection, steps, plan.after, state.recorded or Snapshot())
-
-
-def _refuse(conflicts: Sequence[str]) -> None:
-    if conflicts:
-        raise MigrationRefused(
-            "The tables cannot be changed to what is wanted; nothing was done.",
-            hint="\n".join(conflicts),
-        )
 
 
 def _set_up(connection: Connection) -> None:

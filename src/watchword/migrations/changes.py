@@ -12,6 +12,7 @@ __all__ = [
     "AddUnique",
     "Change",
     "ChangeColumn",
+    "ChangeRules",
     "CreateTable",
     "DropColumn",
     "DropIndex",
@@ -278,6 +279,21 @@ class DropReference(_OfReference):
         return AddReference(self.table, self.reference)
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeRules:
+    """Tell a database that looks at each document itself what these have to be like."""
+
+    sign: ClassVar[Sign] = "~"
+    table: str
+
+    def __str__(self) -> str:
+        return f"validation of {self.table}"
+
+    def undone(self) -> "ChangeRules":
+        """Return what undoes it."""
+        return self
+
+
 Change: TypeAlias = (
     CreateTable
     | DropTable
@@ -292,6 +308,7 @@ Change: TypeAlias = (
     | DropIndex
     | AddReference
     | DropReference
+    | ChangeRules
 )
 
 

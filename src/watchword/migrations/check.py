@@ -44,7 +44,7 @@ async def look_at(adapter: SQLAlchemyAdapter[Any], schema: Schema) -> Look:
     with translated(adapter.tables, "schema"):
         async with adapter.connected() as held:
             look = await held.call(checker.look)
-            if not look.findings or look.is_empty or look.is_being_changed:
+            if not look.findings or look.may_create or look.is_being_changed:
                 return look
 
             # Another process may be making the tables at this moment: wait for it, but not for
@@ -74,7 +74,7 @@ class _Checker:
         is_empty = not it.live.snapshot.tables and not it.renamed.findings
         return Look(
             (*seen.findings, *self._of_theirs(connection), *it.findings(connection)),
-            is_empty=is_empty and not seen.state.versions,
+            may_create=is_empty and not seen.state.versions,
             is_being_changed=seen.state.pending is not None,
         )
 

@@ -12,6 +12,7 @@ from watchword.migrations.changes import (
     AddUnique,
     Change,
     ChangeColumn,
+    ChangeRules,
     CreateTable,
     DropIndex,
     DropReference,
@@ -98,6 +99,9 @@ class Drift:
             case DropUnique(table, it) | DropIndex(table, it) | DropReference(table, it):
                 if it.name not in self._wanted_names(table):
                     yield self._warning(Code.W017, f"{change} is not wanted any more")
+            case ChangeRules(table):
+                message = f"the validator of {table} is not as it should be"
+                yield self._warning(Code.W024, message)
 
     def _error(self, code: Code, message: str) -> Finding:
         return Finding(code, "error", message, self.remedy.command)

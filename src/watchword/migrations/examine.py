@@ -6,10 +6,9 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, select
 
 from watchword.migrations.borrowed import with_borrowed_types
-from watchword.migrations.changes import ChangeColumn
 from watchword.migrations.columns import table_of
 from watchword.migrations.history import History
-from watchword.migrations.plan import Plan
+from watchword.migrations.plan import Plan, said_empty
 from watchword.migrations.reading import read_live
 from watchword.migrations.state import State
 from watchword.schema.snapshot import Snapshot
@@ -53,16 +52,9 @@ def seen_in(connection: Connection, state: State, *, to: int | None = None) -> S
 
 def empty_rows(connection: Connection, plan: Plan) -> Iterator[str]:
     """Tell of rows that lack what becomes required and has no default."""
-    for change in plan.changes:
-        if not isinstance(change, ChangeColumn) or not change.becomes_required:
-            continue
-        if change.column.default is not None:
-            continue
+    for change in plan.unfilled:
         table = table_of(plan.after.tables[change.table], plan.after.schema)
         empty = table.c[change.column.name].is_(None)
         number = connection.execute(select(func.count()).select_from(table).where(empty)).scalar()
         if number:
-            yield (
-                f"{change.table}.{change.column.name} becomes required and has no default, but "
-                f"{number:,} rows have no value: give them one first, or the field a default."
-            )
+            yield said_empty(change, number)

@@ -1,12 +1,12 @@
 """What is in a database, in a snapshot's terms."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from watchword.schema.snapshot import Snapshot
+from watchword.schema.snapshot import ColumnState, Snapshot, TableState
 
-__all__ = ["LeftOver", "Live"]
+__all__ = ["LeftOver", "Live", "columns_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,12 @@ class Live:
     snapshot: Snapshot
     left_over: tuple[LeftOver, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
+
+
+def columns_of(known: Iterable[TableState], name: str) -> Mapping[str, ColumnState]:
+    """Return what is known of a table's columns; the first to know one is right."""
+    columns: dict[str, ColumnState] = {}
+    for table in known:
+        if table.name == name:
+            columns = {**table.columns, **columns}
+    return columns

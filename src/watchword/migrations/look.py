@@ -23,13 +23,16 @@ class Look:
 
     Args:
         findings: What is not as it should be.
-        is_empty: None of our tables is there.
+        may_create: What is missing may be made by whoever starts: none of our tables is there,
+            or they are such that more can be made beside them and nobody migrates here.
         is_being_changed: A migration is under way, or was broken off.
+        vital: The findings with which nothing may start: promises would be broken silently.
     """
 
     findings: tuple[Finding, ...] = ()
-    is_empty: bool = False
+    may_create: bool = False
     is_being_changed: bool = False
+    vital: tuple[Finding, ...] = ()
 
 
 def version_findings(state: State) -> Iterator[Finding]:

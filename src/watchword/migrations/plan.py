@@ -21,7 +21,7 @@ from watchword.migrations.changes import (
 from watchword.migrations.renames import Renames, renamed
 from watchword.schema.snapshot import ColumnState, Key, Reference, Snapshot, TableState
 
-__all__ = ["WIDER", "Plan", "make_plan"]
+__all__ = ["WIDER", "Plan", "make_plan", "said_empty"]
 
 K = TypeVar("K", Key, Reference)
 Many: TypeAlias = Sequence[K]
@@ -47,9 +47,23 @@ class Plan:
     after: Snapshot = field(default_factory=Snapshot)
 
     @property
+    def unfilled(self) -> list[ChangeColumn]:
+        """Return what becomes required where rows may lack a value, and there is no default."""
+        changed = (it for it in self.changes if isinstance(it, ChangeColumn))
+        return [it for it in changed if it.becomes_required and it.column.default is None]
+
+    @property
     def downgrade(self) -> list[Change]:
         """Return what undoes it, in the order in which it can be undone."""
         return [change.undone() for change in reversed(self.changes)]
+
+
+def said_empty(change: ChangeColumn, number: int) -> str:
+    """Return why a column cannot become required: so many rows have no value."""
+    return (
+        f"{change.table}.{change.column.name} becomes required and has no default, but "
+        f"{number:,} rows have no value: give them one first, or the field a default."
+    )
 
 
 def make_plan(

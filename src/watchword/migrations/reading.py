@@ -11,7 +11,7 @@ from sqlalchemy.types import String
 from watchword.adapters.sqlalchemy.dialects import is_mysql, text_collation
 from watchword.migrations.columns import type_of
 from watchword.migrations.defaults import stored_default, texts_of_defaults
-from watchword.migrations.live import LeftOver, Live
+from watchword.migrations.live import LeftOver, Live, columns_of
 from watchword.migrations.rebuilding import unasked_for_indexes
 from watchword.schema.snapshot import (
     ColumnState,
@@ -39,7 +39,7 @@ def read_live(connection: Connection, wanted: Snapshot, recorded: Snapshot | Non
     unready = frozenset(it.name for it in begun)
     parts = _Parts.read(connection, wanted.schema, names)
     tables = [
-        parts.table(name, _columns_of(known, name), connection.dialect, unready)
+        parts.table(name, columns_of(known, name), connection.dialect, unready)
         for name in names
         if name in parts.columns
     ]
@@ -49,15 +49,6 @@ def read_live(connection: Connection, wanted: Snapshot, recorded: Snapshot | Non
         tuple(it for it in begun if it.name in ours or it.is_check),
         _places(connection, wanted.schema, names),
     )
-
-
-def _columns_of(known: Iterable[TableState], name: str) -> Mapping[str, ColumnState]:
-    """Return what is known of a table's columns; what is wanted before what was."""
-    columns: dict[str, ColumnState] = {}
-    for table in known:
-        if table.name == name:
-            columns = {**table.columns, **columns}
-    return columns
 
 
 @dataclass(frozen=True, slots=True)

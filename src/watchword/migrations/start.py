@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from watchword.engine.findings import Finding
 from watchword.engine.options import SchemaCheck
 from watchword.errors import ConfigurationError
-from watchword.migrations import has_tables
+from watchword.migrations import module_for
 from watchword.schema import Schema
 from watchword.storage.contract import Adapter
 
@@ -46,7 +45,8 @@ async def start_tables(
         create: Makes the tables that are missing.
 
     Raises:
-        ConfigurationError: The check is for errors, and there are some.
+        ConfigurationError: The check is for errors, and there are some; or there are some with
+            which nothing may start.
         StorageUnavailable: The database cannot be reached.
     """
     look = None if check == "off" else await _look(adapter, schema)
@@ -55,21 +55,21 @@ async def start_tables(
         if check != "error":
             await create()
         return
-    if check == "warn" and look.is_empty:
+    if check == "warn" and look.may_create:
         await create()
         look = await _look(adapter, schema) or look
     errors = [it for it in look.findings if it.level == "error"]
-    if check == "error" and errors:
-        raise _refusal(errors)
+    if refused := errors if check == "error" else look.vital:
+        raise _refusal(refused)
     for it in look.findings:
         _log.warning("%s %s; to mend it: %s", it.code.name, it.message, it.mend)
 
 
 async def _look(adapter: Adapter[Any], schema: Schema) -> "Look | None":
-    if not has_tables(adapter):
+    module = module_for(adapter, "check")
+    if module is None:
         return None
-    # Imported when asked for: whoever uses another backend does not have it installed.
-    look: Look = await import_module("watchword.migrations.check").look_at(adapter, schema)
+    look: Look = await module.look_at(adapter, schema)
     return look
 
 

@@ -78,6 +78,12 @@ class State:
         """Tell whether the last version is of the schema that is wanted."""
         return bool(self.versions) and self._is_wanted(self.versions[-1]) and not self.pending
 
+    def is_at(self, aim: Aim) -> bool:
+        """Tell whether what is asked for is what was recorded last."""
+        if aim.to is None:
+            return self.is_recorded
+        return self.version == aim.to and not self.pending
+
     @property
     def newer_than(self) -> Version | None:
         """Return the version that the application's code is of, if the database is ahead.

@@ -47,7 +47,7 @@ SESSION: Final = Model(
             input=False,
             comment="SHA-256 of the token in the cookie",
         ),
-        "expires_at": Field("datetime", index=True, input=False),
+        "expires_at": Field("datetime", index=True, input=False, expiry=True),
         "ip_address": Field("string", required=False, max_length=64, input=False, pii=True),
         "user_agent": Field("text", required=False, input=False, pii=True),
         **_TIMESTAMPS,
@@ -79,7 +79,7 @@ VERIFICATION: Final = Model(
     {
         "identifier": Field("string", unique=True, returned=False, input=False),
         "value": Field("text", returned=False, input=False),
-        "expires_at": Field("datetime", index=True, input=False),
+        "expires_at": Field("datetime", index=True, input=False, expiry=True),
         **_TIMESTAMPS,
     },
     comment="Values that prove something once, such as links in mails",

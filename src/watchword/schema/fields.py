@@ -82,6 +82,7 @@ class Field:
         sealed: Encrypted at rest, readable to us alone.
         digest: Only the SHA-256 of what the client holds is stored.
         pii: Personal: exported and erased with its person.
+        expiry: When this instant is past, the row may go, whoever deletes it.
         comment: Tells who reads the database what the column holds.
     """
 
@@ -101,6 +102,7 @@ class Field:
     sealed: bool = False
     digest: bool = False
     pii: bool = False
+    expiry: bool = False
     comment: str | None = None
 
     def __post_init__(self) -> None:
@@ -114,6 +116,11 @@ class Field:
             raise ConfigurationError(
                 "A sealed field cannot be looked up.",
                 hint="Each sealing differs; use digest=True for what is compared.",
+            )
+        if self.expiry and (self.type != "datetime" or not self.index):
+            raise ConfigurationError(
+                "Rows expire by an instant that has an index.",
+                hint='Write Field("datetime", index=True, expiry=True).',
             )
 
     @property

@@ -46,6 +46,7 @@ class ColumnState:
         raw: The database's own type, where it is none of ours.
         collation: How text compares, where it is not byte for byte.
         borrowed: It holds ids of a table of the application's, and is of their type.
+        expiry: When this instant is past, the row may go.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ColumnState:
     raw: str | None = None
     collation: str | None = None
     borrowed: bool = False
+    expiry: bool = False
 
     @property
     def kind(self) -> str:
@@ -238,6 +240,7 @@ def _column(column: str, name: str, it: Field, owner: str) -> ColumnState:
         comment=it.comment,
         field=name,
         owner=owner,
+        expiry=it.expiry,
     )
 
 

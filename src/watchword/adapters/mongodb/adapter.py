@@ -15,15 +15,18 @@ from watchword.adapters.mongodb.documents import (
     ModelCollection,
 )
 from watchword.adapters.mongodb.filters import Filter, Update, both, changes_of, filter_of
-from watchword.adapters.mongodb.lines import Hand
+from watchword.adapters.mongodb.lines import Hand, Line
+from watchword.adapters.mongodb.making import make_missing
 from watchword.adapters.mongodb.reading import Page, Reader
 from watchword.adapters.mongodb.refusals import translated
+from watchword.adapters.mongodb.rules import snapshot_by
 from watchword.adapters.mongodb.sources import MongoDB, open_source
 from watchword.adapters.mongodb.topology import check_transactions
 from watchword.adapters.mongodb.transactions import Gate
 from watchword.adapters.mongodb.values import INSTANT_RESOLUTION, new_object_id
 from watchword.errors import ConfigurationError
 from watchword.schema import Schema
+from watchword.schema.snapshot import Snapshot
 from watchword.storage.checks import check_changes, check_order, check_row, check_where
 from watchword.storage.contract import Capabilities, Record
 from watchword.storage.query import Include, OrderBy, Where
@@ -43,6 +46,8 @@ class MongoDBAdapter:
             production. Without transactions each call is still one step, but several are not,
             nothing is undone, and references are kept whole only as far as nobody comes
             between.
+        expires_rows: MongoDB itself deletes rows that have expired, about a minute later; hooks
+            do not hear of it. False leaves them to `watchword purge`.
         object_ids: Ids are ObjectIds in the database, and their 24 digits everywhere else; the
             schema's are texts then, by `ids="string"`.
 
@@ -56,13 +61,20 @@ class MongoDBAdapter:
         *,
         name: str | None = None,
         transactions: bool = True,
+        expires_rows: bool = True,
         object_ids: bool = False,
     ) -> None:
         self._source = open_source(database, name)
         self._gate = Gate(self._source.line, self._translated, has_transactions=transactions)
         self._has_transactions = transactions
+        self._expires_rows = expires_rows
         self._object_ids = object_ids
         self._learn(Schema({}))
+
+    @property
+    def line(self) -> Line:
+        """The way to the database, for migrations."""
+        return self._source.line
 
     @property
     def capabilities(self) -> Capabilities[Any]:
@@ -270,7 +282,8 @@ class MongoDBAdapter:
         """Make the collections and indexes that are missing; what is there stays.
 
         Raises:
-            ConfigurationError: A transaction is open here, or the server has none.
+            ConfigurationError: A transaction is open here, the server has none, or an index
+                cannot be made: without one that keeps values unique nothing may begin.
         """
         if self._gate.is_open():
             raise ConfigurationError(
@@ -278,13 +291,14 @@ class MongoDBAdapter:
                 hint="Make them before it begins.",
             )
         if self._has_transactions:
-            await check_transactions(self._source.line)
-        hand = Hand(self._source.line)
-        for it in Collections(schema, object_ids=self._object_ids):
-            with translated(it, writes=True):
-                if indexes := it.indexes(schema.naming):
-                    # It makes the collection as well, unless both are there.
-                    await hand.call(it.name, "create_indexes", indexes)
+            await check_transactions(self.line)
+        with translated(None, writes=True):
+            await make_missing(self.line, self.snapshot_of(schema))
+
+    def snapshot_of(self, schema: Schema) -> Snapshot:
+        """Return the collections that a schema wants here."""
+        collections = Collections(schema, object_ids=self._object_ids)
+        return snapshot_by(collections, expires=self._expires_rows)
 
     def _checked(self, model: str, where: Where | None) -> tuple[ModelCollection, Filter]:
         it = self._collections.require(model)

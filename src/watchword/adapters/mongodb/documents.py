@@ -1,14 +1,12 @@
 """From models to collections and indexes, and from records to documents and back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pymongo import ASCENDING, IndexModel
-
-from watchword.adapters.mongodb.values import LEAST, Kind, is_of, read, stored
+from watchword.adapters.mongodb.values import Kind, is_of, read, stored
 from watchword.errors import InvalidValue
-from watchword.schema import Model, Naming, Schema
+from watchword.schema import Model, Moment, Schema
 from watchword.schema.fields import OnDelete
 from watchword.storage.contract import Record
 
@@ -28,21 +26,29 @@ class ModelCollection:
         name: Its name in the database.
         keys: Field to key; the id is `_id`.
         kinds: Field to what it holds.
+        defaults: Field to the constant that it has where nobody said more.
     """
 
     model: Model
     name: str
     keys: Mapping[str, str]
     kinds: Mapping[str, Kind]
+    defaults: Mapping[str, Any]
 
     def document(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return a new row as it is stored."""
         return {key: self.stored(name, data.get(name)) for name, key in self.keys.items()}
 
     def record(self, document: Mapping[str, Any]) -> Record:
-        """Return a document as the contract has it; a key that is missing is null."""
-        kinds = self.kinds
-        return {name: read(kinds[name], document.get(key)) for name, key in self.keys.items()}
+        """Return a document as the contract has it.
+
+        A key that is missing was written by code that does not know the field: it has the default.
+        """
+        kinds, defaults = self.kinds, self.defaults
+        return {
+            name: read(kinds[name], document[key]) if key in document else defaults.get(name)
+            for name, key in self.keys.items()
+        }
 
     def stored(self, name: str, value: Any) -> Any:
         """Return a value as it is stored and compared.
@@ -58,37 +64,10 @@ class ModelCollection:
             raise InvalidValue(self.model.name, name, f"is no {kind}")
         return stored(kind, value)
 
-    def indexes(self, naming: Naming) -> list[IndexModel]:
-        """Return what `create_schema` makes: unique keys, and what is looked up by."""
-        name = self.model.name
-        unique = [
-            self._index(naming.unique(name, key), key, unique=True, **self._without_nulls(key))
-            for key in self.unique_keys
-        ]
-        plain = [self._index(naming.index(name, key), key) for key in self.model.index_keys]
-        return [*unique, *plain]
-
     @property
     def unique_keys(self) -> tuple[tuple[str, ...], ...]:
         """Those beside the id, which MongoDB keeps unique by itself."""
         return tuple(key for key in self.model.unique_keys if key != ("id",))
-
-    def _index(self, index_name: str, fields: Sequence[str], **options: Any) -> IndexModel:
-        keys = [(self.keys[name], ASCENDING) for name in fields]
-        return IndexModel(keys, name=index_name, **options)
-
-    def _without_nulls(self, fields: Sequence[str]) -> dict[str, Any]:
-        """Leave rows with a null in the key out of the index: it is no key then.
-
-        From the least value on, not by `$type`: the planner sees that an equality is a part of
-        that, and uses the index.
-        """
-        least = {
-            self.keys[name]: {"$gte": LEAST[self.kinds[name]]}
-            for name in fields
-            if not self.model.fields[name].required
-        }
-        return {"partialFilterExpression": least} if least else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +124,7 @@ def _collection(schema: Schema, model: Model, *, object_ids: bool) -> ModelColle
         name=naming.table(model.name),
         keys={**keys, "id": ID},
         kinds=_kinds(model, object_ids=object_ids),
+        defaults=_defaults(model),
     )
 
 
@@ -152,3 +132,10 @@ def _kinds(model: Model, *, object_ids: bool) -> dict[str, Kind]:
     """Return what fields hold; an id of a row that is kept elsewhere stays what it is."""
     ids = {"id", *model.references} if object_ids else set()
     return {name: "ObjectId" if name in ids else it.type for name, it in model.fields.items()}
+
+
+def _defaults(model: Model) -> dict[str, Any]:
+    stored = {name: it.stored_default for name, it in model.fields.items()}
+    return {
+        name: it for name, it in stored.items() if it is not None and not isinstance(it, Moment)
+    }

@@ -27,7 +27,9 @@ RATE_LIMIT: Final = Model(
             "bigint", returned=False, input=False, comment="Milliseconds since 1970"
         ),
         # Tables of wire-compatible servers have no such column: their rows count as ended.
-        "expires_at": Field("datetime", required=False, index=True, returned=False, input=False),
+        "expires_at": Field(
+            "datetime", required=False, index=True, returned=False, input=False, expiry=True
+        ),
     },
     comment="How often clients have called",
 )

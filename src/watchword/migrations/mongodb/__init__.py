@@ -1,0 +1,1 @@
+"""Bring a MongoDB database from one schema to another."""

@@ -1,0 +1,52 @@
+"""What MongoDB refuses, in a sentence: the step, why, and what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from watchword.adapters.mongodb.making import shared_values
+from watchword.adapters.mongodb.refusals import translated
+from watchword.errors import MigrationFailed, StorageError, StorageUnavailable
+from watchword.migrations.changes import AddUnique, Change, said
+
+__all__ = ["refusals_told"]
+
+_GOES_ON: Final = (
+    "What was done before stays done. Mend what is in the way and run it again: it goes on from "
+    "there."
+)
+_NOT_PERMITTED: Final = 13
+_DOES_NOT_FIT: Final = 121
+
+
+@contextmanager
+def refusals_told(change: Change) -> Iterator[None]:
+    """Tell what MongoDB refused, without its own words: these repeat people's values.
+
+    Raises:
+        MigrationFailed: It refused something.
+        StorageUnavailable: It cannot be reached.
+    """
+    try:
+        with translated(None, writes=True):
+            yield
+    except (StorageUnavailable, MigrationFailed):
+        raise
+    except StorageError as error:
+        why, advice = _explained(change, error.__cause__, str(error))
+        raise MigrationFailed(f"{said(change)}: {why}", hint=f"{advice}{_GOES_ON}") from error
+
+
+def _explained(change: Change, cause: BaseException | None, message: str) -> tuple[str, str]:
+    if isinstance(change, AddUnique) and isinstance(cause, DuplicateKeyError):
+        columns = dict.fromkeys(change.key.columns, 1)
+        found = shared_values(change.table, {"key": columns})
+        return "documents share a value.", f"Find them: {found}\n"
+    code = cause.code if isinstance(cause, OperationFailure) else None
+    if code == _NOT_PERMITTED:
+        return message, "Its user needs the roles readWrite and dbAdmin here.\n"
+    if code == _DOES_NOT_FIT:
+        return "a document does not fit what is asked of it.", ""
+    return message, ""

@@ -1,0 +1,469 @@
+"""Migrations of MongoDB: documents, validators and indexes follow the schema."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+from types import SimpleNamespace
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+from bson.binary import Binary
+from pymongo import MongoClient
+from pymongo.errors import WriteError
+from pymongo.synchronous.database import Database
+
+from watchword import UserOptions
+from watchword.adapters.mongodb import MongoDBAdapter
+from watchword.clock import utc_now
+from watchword.concurrency import run_blocking
+from watchword.errors import (
+    ConfigurationError,
+    MigrationFailed,
+    MigrationRefused,
+    StorageUnavailable,
+)
+from watchword.migrations import Aim, Renames, migrator_for
+from watchword.migrations.mongodb import steps
+from watchword.migrations.mongodb.history import LEASE
+from watchword.migrations.start import check_tables
+from watchword.schema import CORE_MODELS, Field, Naming, resolve_schema
+
+VERSIONS: Final = "watchword_migrations"
+CORE: Final = resolve_schema(CORE_MODELS)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database that is emptied, filled, changed and looked at."""
+
+    database: Database[Any]
+
+    def adapter(self, schema: Any) -> MongoDBAdapter:
+        """Return one of a schema."""
+        adapter = MongoDBAdapter(self.database)
+        adapter.bind(schema)
+        return adapter
+
+    def migrator(self, schema: Any) -> Any:
+        """Return what migrates."""
+        return migrator_for(self.adapter(schema), schema, clock=utc_now)
+
+    def migrate(self, schema: Any, aim: Aim | None = None) -> list[str]:
+        """Migrate, and return what was done."""
+        return list(run_blocking(self.migrator(schema).run(aim or Aim())).changes)
+
+    def check(self, schema: Any) -> list[str]:
+        """Return the codes of what is found."""
+        found = run_blocking(check_tables(self.adapter(schema), schema))
+        return [it.code.name for it in found]
+
+
+@pytest.fixture
+def client(mongodb_url) -> Iterator[MongoClient]:
+    """A client that waits for nobody."""
+    with MongoClient(mongodb_url, tz_aware=True) as client:
+        yield client
+
+
+@pytest.fixture
+def place(client) -> Iterator[Place]:
+    """An empty database."""
+    name = f"watchword_{token_hex(6)}"
+    yield Place(client[name])
+    client.drop_database(name)
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """A few documents are more than one batch."""
+    monkeypatch.setattr(steps, "BATCH", 2)
+
+
+def with_fields(**fields: Field) -> Any:
+    """Return a schema in which users have more fields."""
+    extension = SimpleNamespace(id="application", models=(), extends={"user": fields})
+    return resolve_schema(CORE_MODELS, [extension])
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """Return a user as code of the first version writes one."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    plain = {
+        "_id": Binary.from_uuid(uuid4()),
+        "name": "Ada",
+        "email": f"{token_hex(4)}@example.org",
+    }
+    return {**plain, "email_verified": False, "created_at": now, "updated_at": now, **changes}
+
+
+# --- what it does ----------------------------------------------------------------------------
+
+
+@pytest.mark.never_loop
+class TestFields:
+    """What becomes of documents that are there."""
+
+    def test_a_default_is_filled_in(self, place, small_batches):
+        """In batches, each of which is told of; what somebody wrote already stays."""
+        place.migrate(CORE)
+        users = place.database["watchword_users"]
+        users.insert_many([document() for _ in range(5)])
+        users.insert_one(document(plan="gold"))
+        heard = []
+
+        migrator = place.migrator(with_fields(plan=Field("string", default="free")))
+        run_blocking(migrator.run(Aim(), on_progress=heard.append))
+
+        assert sorted(it["plan"] for it in users.find()) == ["free"] * 5 + ["gold"]
+        assert [it.rows for it in heard if "column" in it.doing] == [0, 2, 4, 5]
+        assert {it.steps for it in heard} == {2}
+
+    def test_old_code_goes_on(self, place):
+        """It writes documents without a new field: that is its default where it is read."""
+        schema = with_fields(
+            plan=Field("string", default="free"), level=Field("bigint", default=7)
+        )
+        place.migrate(CORE)
+        place.migrate(schema)
+
+        place.database["watchword_users"].insert_one(document())
+
+        found = run_blocking(place.adapter(schema).find_many("user"))
+        assert [(it["plan"], it["level"]) for it in found] == [("free", 7)]
+
+    def test_a_null_becomes_the_default(self, place, small_batches):
+        """When a field becomes required; a document without it gets it as well."""
+        place.migrate(with_fields(level=Field("integer", required=False)))
+        users = place.database["watchword_users"]
+        users.insert_many([document(level=None), document(level=3), document()])
+
+        assert place.migrate(with_fields(level=Field("integer", default=7))) == [
+            "~ column watchword_users.level: becomes required"
+        ]
+
+        assert sorted(it["level"] for it in users.find()) == [3, 7, 7]
+        with pytest.raises(WriteError):
+            users.insert_one(document(level=None))
+
+    def test_a_null_without_a_default_is_refused(self, place):
+        """Nothing is done, and it is told how many there are."""
+        place.migrate(with_fields(level=Field("integer", required=False)))
+        place.database["watchword_users"].insert_one(document(level=None))
+
+        with pytest.raises(MigrationRefused, match="1 rows have no value"):
+            place.migrate(with_fields(level=Field("integer")))
+
+        assert place.check(with_fields(level=Field("integer", required=False))) == []
+
+    def test_what_nobody_wants_is_kept(self, place):
+        """Until it is dropped; enabled again it is all there."""
+        schema = with_fields(plan=Field("string", default="free"))
+        place.migrate(schema)
+        users = place.database["watchword_users"]
+        users.insert_one(document(plan="gold"))
+
+        migrated = run_blocking(place.migrator(CORE).run(Aim()))
+        assert migrated.kept == ("column watchword_users.plan",)
+        users.insert_one(document())
+        place.migrate(schema)
+        assert sorted(it.get("plan", "") for it in users.find()) == ["free", "gold"]
+
+        dropped = place.migrate(CORE, Aim(drop=True, keep=True))
+        assert dropped == ["- column watchword_users.plan"]
+        assert [it for it in users.find() if "plan" in it] == []
+
+    def test_a_required_name_moves(self, place, small_batches):
+        """With its unique key, whose values are nowhere twice meanwhile."""
+        place.migrate(CORE)
+        users = place.database["watchword_users"]
+        users.insert_many([document() for _ in range(5)])
+        mails = sorted(it["email"] for it in users.find())
+        renamed = resolve_schema(CORE_MODELS, naming=Naming(columns={"user.email": "mail"}))
+
+        assert "~ column watchword_users.email becomes mail" in place.migrate(renamed)
+
+        assert sorted(it["mail"] for it in users.find()) == mails
+        assert place.check(renamed) == []
+
+    def test_a_collection_moves(self, place):
+        """With its documents, its validator and its indexes."""
+        place.migrate(CORE)
+        place.database["watchword_users"].insert_one(document())
+        renamed = resolve_schema(CORE_MODELS, naming=Naming(tables={"user": "people"}))
+
+        place.migrate(renamed)
+
+        assert place.database["people"].count_documents({}) == 1
+        assert place.check(renamed) == []
+        assert "watchword_users" not in place.database.list_collection_names()
+
+    def test_what_is_not_ours_stays(self, place):
+        """Keys, rules and indexes of somebody else's."""
+        place.migrate(CORE)
+        users = place.database["watchword_users"]
+        users.create_index("shoe_size")
+        rules = users.options()["validator"]
+        rules["$jsonSchema"]["properties"]["shoe_size"] = {"bsonType": "int"}
+        rules["$jsonSchema"]["required"].append("shoe_size")
+        rules["email"] = {"$ne": "nobody@example.org"}
+        place.database.command("collMod", "watchword_users", validator=rules)
+        users.insert_one(document(shoe_size=42))
+
+        place.migrate(with_fields(plan=Field("string", default="free")))
+        place.migrate(CORE, Aim(drop=True, keep=True))
+
+        assert users.find_one()["shoe_size"] == 42
+        assert "shoe_size_1" in users.index_information()
+        assert users.options()["validator"] == rules
+
+
+@pytest.mark.never_loop
+class TestRefusals:
+    """What is in the way is told, and nothing is lost."""
+
+    def test_documents_that_share_a_value(self, place):
+        """The sentence says how to find them, and no value; mended, it goes on."""
+        place.migrate(with_fields(badge=Field("string", required=False)))
+        users = place.database["watchword_users"]
+        users.insert_many([document(badge="gold"), document(badge="gold"), document(badge=None)])
+        schema = with_fields(badge=Field("string", required=False, unique=True))
+
+        with pytest.raises(MigrationFailed) as refused:
+            place.migrate(schema)
+
+        assert refused.value.message == (
+            "+ unique watchword_users(badge): documents share a value."
+        )
+        assert "aggregate(" in refused.value.hint
+        assert "gold" not in str(refused.value)
+        assert "W020" in place.check(schema)
+
+        users.delete_one({"badge": "gold"})
+        assert place.migrate(schema) == ["+ unique watchword_users(badge)"]
+        assert place.check(schema) == []
+
+    def test_a_collection_of_the_applications(self, place):
+        """Without a prefix it may have our name by chance."""
+        schema = resolve_schema(CORE_MODELS, naming=Naming(prefix=""))
+        place.database["users"].insert_one({"shoe_size": 42})
+
+        with pytest.raises(MigrationRefused, match="shoe_size"):
+            place.migrate(schema)
+
+        assert place.database.list_collection_names() == ["users"]
+
+    def test_a_newer_database(self, place):
+        """Code of last week does not undo what this week's did."""
+        place.migrate(CORE)
+        place.migrate(with_fields(plan=Field("string", default="free")))
+
+        with pytest.raises(MigrationRefused, match="newer than the code"):
+            place.migrate(CORE)
+
+        assert place.migrate(CORE, Aim(keep=True)) == ["~ validation of watchword_users"]
+
+    def test_what_was_never_there(self, place):
+        """A version, or a name."""
+        place.migrate(CORE)
+
+        with pytest.raises(ConfigurationError, match="never was at version 7"):
+            place.migrate(CORE, Aim(to=7))
+        with pytest.raises(ConfigurationError, match="cannot become"):
+            place.migrate(CORE, Aim(renames=Renames({"user.shoe": "hat"})))
+
+    def test_a_version_that_cannot_be_read(self, place):
+        """Of a newer release."""
+        place.migrate(CORE)
+        newer = {"snapshot": '{"format": 99}', "release": "99.0"}
+        place.database[VERSIONS].update_one({"_id": 1}, {"$set": newer})
+
+        with pytest.raises(ConfigurationError, match=r"made by Watchword 99\.0"):
+            place.migrate(CORE)
+        assert place.check(CORE) == ["W022"]
+
+    def test_sql(self, place):
+        """There is none."""
+        with pytest.raises(ConfigurationError, match="takes no SQL"):
+            run_blocking(place.migrator(CORE).statements(Aim()))
+
+
+@pytest.mark.never_loop
+class TestLease:
+    """Who may change the collections, and until when."""
+
+    def test_it_is_given_back(self, place):
+        """So that the next does not wait; who has nothing to do never asks for it."""
+        place.migrate(CORE)
+
+        assert place.database[VERSIONS].distinct("_id") == [1]
+
+    def test_who_took_too_long_stops(self, place):
+        """Somebody else goes on, so what comes next is not done twice."""
+        place.migrate(CORE)
+        versions = place.database[VERSIONS]
+
+        def take_over(_progress: Any) -> None:
+            later = {"owner": "another", "until": utc_now() + timedelta(seconds=5)}
+            versions.update_one({"_id": LEASE}, {"$set": later}, upsert=True)
+
+        migrator = place.migrator(with_fields(plan=Field("string", default="free")))
+        with pytest.raises(StorageUnavailable, match="Another process goes on"):
+            run_blocking(migrator.run(Aim(), on_progress=take_over))
+
+        assert versions.find_one({"_id": LEASE})["owner"] == "another"
+
+
+# --- looking ---------------------------------------------------------------------------------
+
+
+def change_validator(place: Place, change: Any) -> None:
+    """Change what users have to be like."""
+    rules = place.database["watchword_users"].options()["validator"]
+    change(rules["$jsonSchema"]["properties"])
+    place.database.command("collMod", "watchword_users", validator=rules)
+
+
+FLAWS: Final[Mapping[str, tuple[Any, list[str]]]] = {
+    "nothing": (lambda _: None, []),
+    "a collection": (lambda it: it.database["watchword_accounts"].drop(), ["W001"]),
+    "a key": (lambda it: change_validator(it, lambda keys: keys.pop("name")), ["W024"]),
+    "a length": (
+        lambda it: change_validator(it, lambda keys: keys["email"].update(maxLength=10)),
+        ["W006"],
+    ),
+    "an index": (
+        lambda it: it.database["watchword_sessions"].drop_index("ix_watchword_sessions_user_id"),
+        ["W013"],
+    ),
+    "a unique index": (
+        lambda it: it.database["watchword_users"].drop_index("uq_watchword_users_email"),
+        ["W014"],
+    ),
+    "the expiry": (
+        lambda it: (
+            it.database["watchword_sessions"].drop_index("ix_watchword_sessions_expires_at"),
+            it.database["watchword_sessions"].create_index(
+                "expires_at", name="ix_watchword_sessions_expires_at"
+            ),
+        ),
+        ["W013"],
+    ),
+    "the validator": (
+        lambda it: it.database.command("collMod", "watchword_users", validator={}),
+        ["W024"],
+    ),
+}
+
+
+@pytest.mark.never_loop
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_what_is_amiss_is_found_and_mended(place, flaw):
+    """By a code; `migrate` mends it, and then nothing is found."""
+    damage, codes = FLAWS[flaw]
+    place.migrate(CORE)
+    damage(place)
+
+    assert place.check(CORE) == codes
+    assert len(place.migrate(CORE)) == len(codes) + (flaw == "the expiry")
+    assert place.check(CORE) == []
+
+
+@pytest.mark.never_loop
+def test_values_of_another_type(place):
+    """They are found, and nobody guesses what they should become."""
+    place.migrate(CORE)
+    change_validator(place, lambda keys: keys["name"].update(bsonType="int"))
+
+    assert place.check(CORE) == ["W005"]
+    with pytest.raises(MigrationRefused, match="no database converts"):
+        place.migrate(CORE)
+
+
+# --- starting --------------------------------------------------------------------------------
+
+
+class TestStart:
+    """What an application does when it starts."""
+
+    @pytest.fixture
+    def auth(self, place, new_auth, client):
+        """Make instances on the database."""
+
+        def auth(check="warn", **fields: Field):
+            adapter = MongoDBAdapter(client, name=place.database.name)
+            user = UserOptions(additional_fields=fields)
+            return new_auth(adapter, user=user, schema_check=check)
+
+        return auth
+
+    async def test_the_first_makes_everything(self, auth):
+        """And the next finds nothing amiss."""
+        async with auth().lifespan():
+            assert await auth().check_schema() == []
+
+    async def test_what_is_new_is_made_beside_it(self, auth):
+        """Where nobody migrates: a unique index of a new field, for one."""
+        async with auth().lifespan():
+            pass
+        newer = auth(badge=Field("string", required=False, unique=True))
+
+        async with newer.lifespan():
+            found = await newer.check_schema()
+
+        assert [it.code.name for it in found] == ["W002"]
+
+    @pytest.mark.parametrize("check", ["warn", "error"])
+    async def test_nothing_starts_without_a_unique_index(self, auth, place, check):
+        """Two people could have one address, and no code would see it."""
+        place.migrate(auth().schema)
+        place.database["watchword_users"].drop_index("uq_watchword_users_email")
+
+        with pytest.raises(ConfigurationError, match="W014"):
+            async with auth(check).lifespan():
+                pytest.fail("it has started")
+
+    @pytest.mark.parametrize("check", ["warn", "off"])
+    async def test_nothing_starts_where_it_cannot_be_made(self, auth, place, check):
+        """Whoever does not migrate learns what is in the way, but no address."""
+        users = place.database["watchword_users"]
+        users.insert_many([document(email="ada@example.org"), document(email="ada@example.org")])
+
+        with pytest.raises(ConfigurationError, match="share a value of email") as refused:
+            async with auth(check).lifespan():
+                pytest.fail("it has started")
+
+        assert "ada@" not in str(refused.value)
+
+    async def test_an_index_that_is_otherwise(self, auth, place):
+        """It is not taken for the one that is needed, and not replaced behind anybody's back."""
+        users = place.database["watchword_users"]
+        users.create_index("email", name="uq_watchword_users_email")
+
+        with pytest.raises(ConfigurationError, match="is not as it has to be"):
+            await auth().create_tables()
+
+        await auth().migrate()
+        assert users.index_information()["uq_watchword_users_email"]["unique"]
+
+    async def test_somebody_elses_index_does(self, auth, place):
+        """It keeps addresses unique by another name."""
+        users = place.database["watchword_users"]
+        users.create_index("email", name="by_mail", unique=True)
+
+        await auth().create_tables()
+
+        assert "uq_watchword_users_email" not in users.index_information()
+        assert [it.code.name for it in await auth().check_schema()] == ["W024"]
+
+    async def test_expired_rows_are_left_to_purge(self, place, new_auth, client):
+        """If that was asked for."""
+        adapter = MongoDBAdapter(client, name=place.database.name, expires_rows=False)
+        auth = new_auth(adapter)
+        await auth.create_tables()
+
+        indexes = place.database["watchword_sessions"].index_information()
+
+        assert "expireAfterSeconds" not in indexes["ix_watchword_sessions_expires_at"]
+        assert await auth.check_schema() == []
