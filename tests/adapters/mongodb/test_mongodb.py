@@ -29,8 +29,10 @@ from watchword.adapters.mongodb.rules import index_specs, snapshot_by
 from watchword.errors import (
     ConfigurationError,
     InvalidValue,
+    ReferenceViolation,
     StorageError,
     StorageUnavailable,
+    TransactionEnded,
     UniqueViolation,
 )
 from watchword.storage.query import F, Increment
@@ -185,6 +187,23 @@ async def test_what_was_done_again_has_to_answer_the_same(adapter, empty):
 
     assert refusal.value.retryable
     assert await adapter.count("ticket", F.uses == 7) == 1
+
+
+async def test_a_row_that_was_deleted_again_is_not_there(adapter):
+    """A transaction that wrote it knows that, also by way of what it belonged to."""
+    ids = {name: str(uuid4()) for name in ("author", "book")}
+    for gone in ("author", "book"):
+        with pytest.raises(TransactionEnded):  # noqa: PT012 - the whole transaction
+            async with adapter.transaction():
+                await adapter.create("author", {"id": ids["author"], "name": "Ada"})
+                book = {"id": ids["book"], "title": "Notes", "author_id": ids["author"]}
+                await adapter.create("book", book)
+                await adapter.delete(gone, F.id == ids[gone])
+                chapter = {"id": str(uuid4()), "title": "G", "book_id": ids["book"]}
+                with pytest.raises(ReferenceViolation):
+                    await adapter.create("chapter", chapter)
+
+    assert await adapter.count("author") == 0
 
 
 async def test_what_belongs_to_a_row_goes_without_transactions(alone):

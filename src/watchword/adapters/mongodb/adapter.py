@@ -142,6 +142,9 @@ class MongoDBAdapter:
         page = Page(order_by=order_by, limit=limit, offset=offset)
 
         async def read(hand: Hand) -> list[dict[str, Any]]:
+            if lock and hand.session is not None and limit == 1 and not (offset or relations):
+                row = await references.lock_first(hand, it, matching, page.sort(it))
+                return [] if row is None else [row]
             found = await self._reader.documents(
                 hand, it, matching, page=page, relations=relations
             )
@@ -180,6 +183,7 @@ class MongoDBAdapter:
 
         async def run(hand: Hand) -> None:
             await self._insert(hand, it, documents)
+            references.hold(hand, it, [document[ID] for document in documents])
             if self._has_transactions:
                 await references.check_references(hand, self._collections, it, documents)
 

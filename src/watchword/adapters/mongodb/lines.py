@@ -120,11 +120,13 @@ class Hand:
     Args:
         line: The way to the database.
         session: The driver's, if a transaction is open.
+        held: Rows that this transaction has written: nobody else deletes them before its end.
     """
 
-    def __init__(self, line: Line, session: Any = None) -> None:
+    def __init__(self, line: Line, session: Any = None, held: set[Any] | None = None) -> None:
         self._line = line
         self.session = session
+        self.held = set() if held is None else held
 
     async def call(self, collection: str, method: str, *arguments: Any, **options: Any) -> Any:
         """Call a collection's method; of a cursor return all rows."""

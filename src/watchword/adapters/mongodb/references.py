@@ -4,7 +4,7 @@ In a transaction nobody comes between. Without one the row goes first, to one ca
 belonged to it right after; a row that is written at that moment may point at nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from watchword.adapters.mongodb.filters import Filter, both
 from watchword.adapters.mongodb.lines import Hand
 from watchword.errors import ReferenceViolation
 
-__all__ = ["check_references", "delete_one", "delete_rows", "lock_rows"]
+__all__ = ["check_references", "delete_one", "delete_rows", "hold", "lock_first", "lock_rows"]
 
 Document = dict[str, Any]
 
@@ -34,6 +34,21 @@ async def lock_rows(hand: Hand, it: ModelCollection, ids: Sequence[Any]) -> int:
     mark = {"$set": {LOCK: ObjectId()}}
     result = await hand.call(it.name, "update_many", {ID: {"$in": list(ids)}}, mark)
     return int(result.matched_count)
+
+
+async def lock_first(
+    hand: Hand, it: ModelCollection, matching: Filter, order: Mapping[str, int]
+) -> Document | None:
+    """Return the first row that matches, and keep others from it until the transaction ends."""
+    row: Document | None = await hand.call(
+        it.name,
+        "find_one_and_update",
+        matching,
+        {"$set": {LOCK: ObjectId()}},
+        projection={LOCK: 0},
+        sort=list(order.items()),
+    )
+    return row
 
 
 async def check_references(
@@ -49,9 +64,17 @@ async def check_references(
         ids = {document.get(it.keys[name]) for document in documents} - {None}
         wanted.setdefault(target, set()).update(ids)
     for target, ids in wanted.items():
-        found = await lock_rows(hand, collections.require(target), sorted(ids)) if ids else 0
-        if found != len(ids):
+        collection = collections.require(target)
+        missing = {row for row in ids if (collection.name, row) not in hand.held}
+        found = await lock_rows(hand, collection, sorted(missing)) if missing else 0
+        if found != len(missing):
             raise ReferenceViolation(it.model.name)
+        hold(hand, collection, missing)
+
+
+def hold(hand: Hand, it: ModelCollection, ids: Iterable[Any]) -> None:
+    """Note that a transaction has written rows, so that they need not be locked again."""
+    hand.held.update((it.name, row) for row in ids)
 
 
 async def delete_one(
@@ -77,6 +100,7 @@ async def delete_one(
 
 
 async def _claim(hand: Hand, it: ModelCollection, matching: Filter) -> Document | None:
+    hand.held.clear()
     row: Document | None = await hand.call(
         it.name, "find_one_and_delete", matching, projection={LOCK: 0}, sort=[(ID, 1)]
     )
@@ -96,6 +120,7 @@ async def delete_rows(
         ids = await _ids(hand, it, matching)
         hanging = await _hanging(hand, collections, it, ids)
         matching = both({ID: {"$in": ids}}, matching)
+    hand.held.clear()
     result = await hand.call(it.name, "delete_many", matching)
     await _let_go(hand, hanging)
     return int(result.deleted_count)

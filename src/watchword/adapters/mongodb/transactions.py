@@ -142,6 +142,7 @@ class _Transaction(OwnedTransaction):
         self._line = line
         self._translated = translated
         self._session: Any = None
+        self._held: set[Any] = set()
         self._done: list[_Done] = []
         self._failed = False
         self._depth = 0
@@ -191,16 +192,17 @@ class _Transaction(OwnedTransaction):
             await complete(self._begin())
             for done in self._done:
                 await self._do_again(done)
-        return Hand(self._line, self._session)
+        return Hand(self._line, self._session, self._held)
 
     async def _begin(self) -> None:
+        self._held = set()
         self._session = await self._line.do(lambda database: database.client.start_session())
         await self._line.do(lambda _: self._session.start_transaction(**_SNAPSHOT))
 
     async def _do_again(self, done: _Done) -> None:
         changed = StorageUnavailable("The rows were changed meanwhile.", retryable=True)
         try:
-            answer = await done.work(Hand(self._line, self._session))
+            answer = await done.work(Hand(self._line, self._session, self._held))
         except StorageError as error:
             raise changed from error
         except PyMongoError as error:
