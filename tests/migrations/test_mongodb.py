@@ -29,6 +29,7 @@ from watchword.migrations.mongodb import steps
 from watchword.migrations.mongodb.history import LEASE
 from watchword.migrations.start import check_tables
 from watchword.schema import CORE_MODELS, Field, Naming, resolve_schema
+from watchword.storage.query import F, Increment
 
 VERSIONS: Final = "watchword_migrations"
 CORE: Final = resolve_schema(CORE_MODELS)
@@ -130,8 +131,17 @@ class TestFields:
 
         place.database["watchword_users"].insert_one(document())
 
-        found = run_blocking(place.adapter(schema).find_many("user"))
+        adapter = place.adapter(schema)
+        found = run_blocking(adapter.find_many("user"))
         assert [(it["plan"], it["level"]) for it in found] == [("free", 7)]
+        for condition in (F.plan == "free", F.plan.in_(["free", "gold"]), F.level > 6):
+            assert run_blocking(adapter.count("user", condition)) == 1
+            assert run_blocking(adapter.count("user", ~condition)) == 0
+        for condition in (F.plan != "free", F.plan.is_null(), F.level < 7, F.plan != "gold"):
+            is_there = condition == (F.plan != "gold")
+            assert run_blocking(adapter.count("user", condition)) == is_there
+        counted = run_blocking(adapter.update("user", F.level == 7, {"level": Increment(2)}))
+        assert counted["level"] == 9
 
     def test_a_null_becomes_the_default(self, place, small_batches):
         """When a field becomes required; a document without it gets it as well."""

@@ -6,12 +6,14 @@ number, an instant or null: nothing in it can be an operator itself.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, TypeAlias
 
 from watchword.adapters.mongodb.documents import ID, ModelCollection
 from watchword.adapters.mongodb.values import is_id_of_no_row
 from watchword.errors import InvalidValue
+from watchword.storage.matching import matches
 from watchword.storage.query import And, Comparison, Increment, Not, Operator, Or, Where
 
 __all__ = ["Filter", "Update", "both", "changes_of", "filter_of"]
@@ -37,13 +39,26 @@ def filter_of(it: ModelCollection, where: Where | None) -> Filter:
         case Not(part):
             return {"$nor": [filter_of(it, part)]}
         case Comparison():
-            return {it.keys[where.field]: _compared(it, where)}
+            return _with_default(it, where, {it.keys[where.field]: _compared(it, where)})
     raise TypeError(f"not a condition: {where!r}")
 
 
 def both(one: Filter, other: Filter) -> Filter:
     """Return the filter for what matches two."""
     return {"$and": [one, other]} if one and other else one or other
+
+
+def _with_default(it: ModelCollection, where: Comparison, fits: Filter) -> Filter:
+    """Let a key that is missing have its default; MongoDB compares it as null."""
+    name, key = where.field, it.keys[where.field]
+    if name not in it.defaults:
+        return fits
+    should_match = matches({name: it.defaults[name]}, where)
+    if should_match == matches({name: None}, where):
+        return fits
+    if should_match:
+        return {"$or": [fits, {key: {"$exists": False}}]}
+    return {"$and": [fits, {key: {"$exists": True}}]}
 
 
 def _compared(it: ModelCollection, where: Comparison) -> Filter:
@@ -112,30 +127,58 @@ _OF_TEXT: Final[Mapping[Operator, Callable[[str], str]]] = {
 def changes_of(it: ModelCollection, changes: Mapping[str, Any]) -> list[Update]:
     """Return the ways to make changes, of which exactly one fits each row.
 
-    `$inc` refuses to add to null, so a row where a counter is null has a way of its own.
+    `$inc` refuses to add to null and adds to nothing as to 0, so rows in which a counter is null,
+    or missing with a default, have ways of their own.
     """
     values = {name: value for name, value in changes.items() if not isinstance(value, Increment)}
     added = {name: value.by for name, value in changes.items() if isinstance(value, Increment)}
-    may_be_null = [name for name in added if not it.model.fields[name].required]
-    ways = product((False, True), repeat=len(may_be_null))
+    starts = [_starts(it, name) for name in added]
     return [
-        _way(it, values, added, dict(zip(may_be_null, are_null, strict=True))) for are_null in ways
+        _way(it, values, added, dict(zip(added, chosen, strict=True)))
+        for chosen in product(*starts)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a counter may be before it is counted.
+
+    Args:
+        fits: Tells such rows.
+        value: That is added to; None for whatever is there.
+    """
+
+    fits: Filter
+    value: int | None = None
+
+
+def _starts(it: ModelCollection, name: str) -> list[_Start]:
+    default, is_required = it.defaults.get(name), it.model.fields[name].required
+    if default is None:
+        others = [] if is_required else [_Start({"$eq": None}, 0)]
+    else:
+        others = [_Start({"$exists": False}, default)] if default or not is_required else []
+        others += [] if is_required else [_Start({"$type": "null"}, 0)]
+    return [_Start({"$ne": None} if others else {}), *others]
 
 
 def _way(
     it: ModelCollection,
     values: Mapping[str, Any],
     added: Mapping[str, int],
-    are_null: Mapping[str, bool],
+    starts: Mapping[str, _Start],
 ) -> Update:
-    null = {name: by for name, by in added.items() if are_null.get(name, False)}
-    written = {it.keys[name]: it.stored(name, value) for name, value in {**values, **null}.items()}
+    begun = {
+        name: start.value + added[name]
+        for name, start in starts.items()
+        if start.value is not None
+    }
+    written = {
+        it.keys[name]: it.stored(name, value) for name, value in {**values, **begun}.items()
+    }
     counted = {
-        it.keys[name]: it.stored(name, by) for name, by in added.items() if name not in null
+        it.keys[name]: it.stored(name, by) for name, by in added.items() if name not in begun
     }
     update = {"$set": written, "$inc": counted}
-    fits = {
-        it.keys[name]: {"$eq" if is_null else "$ne": None} for name, is_null in are_null.items()
-    }
+    fits = {it.keys[name]: start.fits for name, start in starts.items() if start.fits}
     return fits, {operator: change for operator, change in update.items() if change}
