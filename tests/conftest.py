@@ -477,7 +477,7 @@ def sql_auth(new_auth, run, watchword_mode) -> Iterator[Callable[..., Watchword]
     made = []
 
     def sql_auth(database: str, **settings: Any) -> Watchword:
-        url = database if database.startswith("mongodb") else make_url(database)
+        url = database if str(database).startswith("mongodb") else make_url(database)
         if not isinstance(url, str) and watchword_mode.name == "loop":
             url = url.set(drivername=ASYNC_DRIVERS[url.get_backend_name()])
         auth = new_auth(url, **settings)

@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 
 from killing import die_at
 from running import run_main
@@ -25,12 +26,15 @@ from watchword.clock import utc_now
 from watchword.concurrency import run_blocking
 from watchword.errors import ConfigurationError
 from watchword.migrations import Aim, migrator_for
+from watchword.migrations.mongodb import lease
 
 ASYNC = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+asyncpg",
     "mysql": "mysql+aiomysql",
 }
+# Nobody loses it who is slow for once; and who was killed is not waited for long.
+lease.TERM = timedelta(seconds=3)
 # Wherever it is then: waiting for the lock, or in the middle of the work.
 DIES_AT = 40
 

@@ -57,6 +57,8 @@ class Capabilities(Generic[PublicUser_co]):
     Args:
         needs_loop: Its calls wait for an event loop; a blocking program cannot use it.
         transactions: Several operations commit or vanish together.
+        waits: A transaction that meets another one waits for its end; without that one of the
+            two is undone, and has to begin again.
         references: The database itself keeps references whole.
         generates_ids: It can make integer ids.
         durable: A second instance on the same database finds what the first one wrote.
@@ -67,6 +69,7 @@ class Capabilities(Generic[PublicUser_co]):
 
     needs_loop: bool = False
     transactions: bool = True
+    waits: bool = True
     references: bool = True
     generates_ids: bool = True
     durable: bool = True

@@ -82,6 +82,7 @@ class MongoDBAdapter:
         return Capabilities(
             needs_loop=self._source.line.needs_loop,
             transactions=self._has_transactions,
+            waits=False,
             references=self._has_transactions,
             generates_ids=False,
             instant_resolution=INSTANT_RESOLUTION,

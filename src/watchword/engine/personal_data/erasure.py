@@ -138,8 +138,10 @@ class _Erasure:
 
     async def run(self, *, with_verifications: bool) -> Erased:
         """Erase, in the transaction that is open."""
-        # Where all that hangs on people goes with them, the foreign keys hold who comes between.
-        if with_verifications or not self._belonging.is_flat:
+        # Where all that hangs on people goes with them, the foreign keys hold who comes between,
+        # if the database lets anybody wait; otherwise each sign-in meanwhile would undo this.
+        waits = self._store.adapter.capabilities.waits
+        if with_verifications or not (self._belonging.is_flat and waits):
             await self._hold()
         await self._look()
         staying = {model: ids async for model, ids in self._staying()}
