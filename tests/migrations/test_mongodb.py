@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from bson.binary import Binary
-from pymongo import MongoClient
-from pymongo.errors import WriteError
+from pymongo import MongoClient, monitoring
+from pymongo.errors import DuplicateKeyError, WriteError
 from pymongo.synchronous.database import Database
 
 from watchword import UserOptions
@@ -33,6 +34,8 @@ from watchword.storage.query import F, Increment
 
 VERSIONS: Final = "watchword_migrations"
 CORE: Final = resolve_schema(CORE_MODELS)
+LAST: Final = Binary.from_uuid(UUID(int=2**128 - 1))
+PATIENCE: Final = 30
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,55 @@ def small_batches(monkeypatch):
     monkeypatch.setattr(steps, "BATCH", 2)
 
 
-def with_fields(**fields: Field) -> Any:
+def with_fields(naming: Naming | None = None, **fields: Field) -> Any:
     """Return a schema in which users have more fields."""
     extension = SimpleNamespace(id="application", models=(), extends={"user": fields})
-    return resolve_schema(CORE_MODELS, [extension])
+    return resolve_schema(CORE_MODELS, [extension], naming=naming or Naming())
+
+
+class Asked(monitoring.CommandListener):
+    """Notes the filters of what is asked about a collection's documents, and its indexes.
+
+    Args:
+        collection: Its name.
+    """
+
+    def __init__(self, collection: str) -> None:
+        self._collection = collection
+        self.filters: list[Any] = []
+        self.indexes: list[str] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """Note them."""
+        command = event.command
+        if command.get(event.command_name) == self._collection:
+            self.filters += [it["q"] for it in command.get("updates", ())]
+            self.indexes += [it["name"] for it in command.get("indexes", ())]
+            self.filters += [command[it] for it in ("filter", "pipeline") if it in command]
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Leave answers alone."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Leave refusals alone."""
+
+
+class Once(Asked):
+    """Tells that a command was asked for.
+
+    Args:
+        command: Its name.
+        happened: Is set then.
+    """
+
+    def __init__(self, command: str, happened: Event) -> None:
+        self._command = command
+        self._happened = happened
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """Tell it."""
+        if event.command_name == self._command:
+            self._happened.set()
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -111,7 +159,7 @@ class TestFields:
         place.migrate(CORE)
         users = place.database["watchword_users"]
         users.insert_many([document() for _ in range(5)])
-        users.insert_one(document(plan="gold"))
+        users.insert_one(document(_id=LAST, plan="gold"))
         heard = []
 
         migrator = place.migrator(with_fields(plan=Field("string", default="free")))
@@ -120,6 +168,45 @@ class TestFields:
         assert sorted(it["plan"] for it in users.find()) == ["free"] * 5 + ["gold"]
         assert [it.rows for it in heard if "column" in it.doing] == [0, 2, 4, 5]
         assert {it.steps for it in heard} == {2}
+
+    def test_who_writes_all_the_time(self, place, small_batches):
+        """Old code adds one behind each batch: it goes through them again, and comes to an end."""
+        place.migrate(CORE)
+        users = place.database["watchword_users"]
+        users.insert_many([document() for _ in range(5)])
+        behind = iter(range(50, 0, -1))
+
+        def write(_progress: Any) -> None:
+            users.insert_one(document(_id=Binary.from_uuid(UUID(int=next(behind)))))
+
+        migrator = place.migrator(with_fields(plan=Field("string", default="free")))
+        run_blocking(migrator.run(Aim(), on_progress=write))
+
+        assert users.count_documents({"plan": "free"}) >= 8
+        assert users.count_documents({"plan": None}) <= 2
+
+    def test_no_question_is_about_all(self, place, mongodb_url):
+        """However many documents there are, none takes longer than an answer is waited for."""
+        place.migrate(with_fields(badge=Field("string", required=False)))
+        place.database["watchword_users"].insert_one(document(badge="gold"))
+        schema = with_fields(badge=Field("string"), plan=Field("string", default="free"))
+        asked = Asked("watchword_users")
+
+        with MongoClient(mongodb_url, event_listeners=[asked]) as client:
+            Place(client[place.database.name]).migrate(schema)
+
+        assert len(asked.filters) >= 4
+        assert [it for it in asked.filters if "_id" not in str(it)] == []
+
+    def test_a_strangers_id_comes_first(self, place, small_batches):
+        """What somebody else put there is no end of ours."""
+        users = place.database["watchword_users"]
+        users.insert_many([document(_id=1), document(_id=2), document()])
+        place.migrate(CORE)
+
+        place.migrate(with_fields(plan=Field("string", default="free")))
+
+        assert users.find_one({"_id": {"$nin": [1, 2]}})["plan"] == "free"
 
     def test_old_code_goes_on(self, place):
         """It writes documents without a new field: that is its default where it is read."""
@@ -167,6 +254,17 @@ class TestFields:
 
         assert place.check(with_fields(level=Field("integer", required=False))) == []
 
+    def test_a_null_that_is_to_move_is_refused(self, place):
+        """It is counted where it is now: in a collection, and in a field, of an older name."""
+        place.migrate(with_fields(level=Field("integer", required=False)))
+        place.database["watchword_users"].insert_one(document(level=None))
+        naming = Naming(tables={"user": "people"}, columns={"user.level": "rank"})
+
+        with pytest.raises(MigrationRefused, match="1 rows have no value"):
+            place.migrate(with_fields(naming=naming, level=Field("integer")))
+
+        assert "people" not in place.database.list_collection_names()
+
     def test_what_nobody_wants_is_kept(self, place):
         """Until it is dropped; enabled again it is all there."""
         schema = with_fields(plan=Field("string", default="free"))
@@ -183,6 +281,64 @@ class TestFields:
         dropped = place.migrate(CORE, Aim(drop=True, keep=True))
         assert dropped == ["- column watchword_users.plan"]
         assert [it for it in users.find() if "plan" in it] == []
+
+    def test_what_was_unique_is_kept(self, place):
+        """Documents without it do not share its absence; wanted again it is as it was."""
+        schema = with_fields(badge=Field("string", unique=True))
+        place.migrate(schema)
+        users = place.database["watchword_users"]
+
+        assert place.migrate(CORE) == [
+            "~ column watchword_users.badge: may be null",
+            "- unique watchword_users(badge)",
+            "+ unique watchword_users(badge)",
+        ]
+
+        users.insert_many([document(), document(), document(badge="gold")])
+        with pytest.raises(DuplicateKeyError):
+            users.insert_one(document(badge="gold"))
+        assert place.check(CORE) == []
+        users.delete_many({"badge": None})
+        place.migrate(schema)
+        assert place.check(schema) == []
+
+    def test_a_kept_key_that_is_otherwise(self, place):
+        """Somebody has made its index anew: that is no riddle for the next run."""
+        place.migrate(with_fields(badge=Field("string", required=False, unique=True)))
+        users = place.database["watchword_users"]
+        users.drop_index("uq_watchword_users_badge")
+        users.create_index("badge", name="uq_watchword_users_badge")
+
+        place.migrate(CORE)
+
+        assert place.check(CORE) == []
+        assert users.index_information()["uq_watchword_users_badge"]["unique"]
+
+    def test_unique_instants(self, place):
+        """Their index is known again."""
+        schema = with_fields(left_at=Field("datetime", required=False, unique=True))
+
+        place.migrate(schema)
+
+        assert place.check(schema) == []
+        assert place.migrate(schema) == []
+
+    def test_a_key_is_never_missed_for_long(self, place):
+        """It goes just before the one that takes its place, not before documents are filled."""
+        place.migrate(CORE)
+        users = place.database["watchword_users"]
+        users.drop_index("uq_watchword_users_email")
+        users.create_index("email", name="uq_watchword_users_email")
+        heard = []
+
+        migrator = place.migrator(with_fields(plan=Field("string", default="free")))
+        run_blocking(migrator.run(Aim(), on_progress=lambda it: heard.append(it.doing)))
+
+        assert heard[:3] == [
+            "+ column watchword_users.plan",
+            "- unique watchword_users(email, …)",
+            "+ unique watchword_users(email)",
+        ]
 
     def test_a_required_name_moves(self, place, small_batches):
         """With its unique key, whose values are nowhere twice meanwhile."""
@@ -253,6 +409,30 @@ class TestRefusals:
         users.delete_one({"badge": "gold"})
         assert place.migrate(schema) == ["+ unique watchword_users(badge)"]
         assert place.check(schema) == []
+
+    def test_somebody_elses_index_of_the_same_field(self, place):
+        """MongoDB has one that expires, or one that does not: it is told how to find it."""
+        sessions = place.database["watchword_sessions"]
+        sessions.create_index("expires_at", name="by_end")
+
+        with pytest.raises(MigrationFailed, match="is in the way") as refused:
+            place.migrate(CORE)
+
+        assert 'db.getCollection("watchword_sessions").getIndexes()' in refused.value.hint
+        sessions.drop_index("by_end")
+        place.migrate(CORE)
+        assert place.check(CORE) == []
+
+    def test_an_index_that_is_being_built(self, place, mongodb_url):
+        """A server tells of it already: who goes on for another one asks for it again."""
+        place.migrate(CORE)
+        place.database[VERSIONS].update_one({"_id": 1}, {"$set": {"finished_at": None}})
+        asked = Asked("watchword_users")
+
+        with MongoClient(mongodb_url, event_listeners=[asked]) as client:
+            Place(client[place.database.name]).migrate(CORE)
+
+        assert asked.indexes == ["uq_watchword_users_email"]
 
     def test_a_collection_of_the_applications(self, place):
         """Without a prefix it may have our name by chance."""
@@ -407,6 +587,27 @@ class TestStart:
             return new_auth(adapter, user=user, schema_check=check)
 
         return auth
+
+    @pytest.mark.never_loop
+    def test_who_starts_while_others_migrate(self, place, mongodb_url):
+        """It waits for the first migration of all, and is not told that nothing is there."""
+        begun, found = Event(), []
+
+        def look(_progress: Any = None) -> None:
+            if not threads:
+                threads.append(Thread(target=start))
+                threads[0].start()
+                assert begun.wait(PATIENCE), "it does not ask who is at work"
+
+        def start() -> None:
+            with MongoClient(mongodb_url, event_listeners=[Once("hello", begun)]) as client:
+                found.extend(Place(client[place.database.name]).check(CORE))
+
+        threads: list[Thread] = []
+        run_blocking(place.migrator(CORE).run(Aim(), on_progress=look))
+        threads[0].join()
+
+        assert found == []
 
     async def test_the_first_makes_everything(self, auth):
         """And the next finds nothing amiss."""

@@ -17,6 +17,8 @@ from watchword.migrations.changes import (
     DropReference,
     DropTable,
     DropUnique,
+    RenameColumn,
+    RenameTable,
 )
 from watchword.migrations.renames import Renames, renamed
 from watchword.schema.snapshot import ColumnState, Key, Reference, Snapshot, TableState
@@ -51,6 +53,17 @@ class Plan:
         """Return what becomes required where rows may lack a value, and there is no default."""
         changed = (it for it in self.changes if isinstance(it, ChangeColumn))
         return [it for it in changed if it.becomes_required and it.column.default is None]
+
+    def name_before(self, table: str) -> str:
+        """Return what a table is called before it is renamed."""
+        renames = (it for it in self.changes if isinstance(it, RenameTable))
+        return next((it.table for it in renames if it.name == table), table)
+
+    def column_before(self, table: str, column: str) -> str:
+        """Return what a column is called before it is renamed."""
+        renames = (it for it in self.changes if isinstance(it, RenameColumn))
+        found = (it.column.name for it in renames if (it.table, it.name) == (table, column))
+        return next(found, column)
 
     @property
     def downgrade(self) -> list[Change]:

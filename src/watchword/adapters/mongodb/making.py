@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from pymongo import IndexModel
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, NetworkTimeout, OperationFailure
 
 from watchword.adapters.mongodb.lines import Line
 from watchword.adapters.mongodb.rules import (
@@ -21,6 +21,7 @@ from watchword.schema.snapshot import Snapshot, TableState
 __all__ = [
     "create_collection",
     "create_index",
+    "has_index",
     "list_collections",
     "list_indexes",
     "make_missing",
@@ -119,6 +120,23 @@ async def create_collection(line: Line, table: TableState) -> None:
 
 async def create_index(line: Line, collection: str, spec: Spec) -> None:
     """Make an index; MongoDB holds nobody up while it goes through the documents."""
+    while not await has_index(line, collection, spec):
+        # Whoever is told nothing at all by the server does not wait.
+        await line.do(lambda database: database.command("ping"))
+
+
+async def has_index(line: Line, collection: str, spec: Spec) -> bool:
+    """Make an index; False where it takes longer than an answer is waited for.
+
+    MongoDB goes on with it then, and whoever asks for the same one again waits for that. But a
+    client's `timeoutMS` ends the work itself: who begins anew each time does not come to an end.
+    """
     options = {name: it for name, it in spec.items() if name != "key"}
     index = IndexModel(list(spec["key"].items()), **options)
-    await line.do(lambda database: database[collection].create_indexes([index]))
+    try:
+        await line.do(lambda database: database[collection].create_indexes([index]))
+    except NetworkTimeout:
+        if await line.do(lambda database: database.client.options.timeout) is not None:
+            raise
+        return False
+    return True

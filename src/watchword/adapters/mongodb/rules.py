@@ -13,9 +13,11 @@ __all__ = [
     "LEVEL",
     "Spec",
     "Validator",
+    "asked_again",
     "columns_from",
     "index_specs",
     "key_from",
+    "least_of",
     "meaning_of",
     "snapshot_by",
     "spec_of",
@@ -186,7 +188,7 @@ def spec_of(table: TableState, key: Key, *, unique: bool) -> Spec:
     spec: Spec = {"name": key.name, "key": {it.name: 1 for it in columns}}
     if unique:
         spec["unique"] = True
-        least = {it.name: {"$gte": _least(it)} for it in columns if it.nullable}
+        least = {it.name: {"$gte": least_of(it)} for it in columns if it.nullable}
         if least:
             spec["partialFilterExpression"] = least
     elif len(columns) == 1 and columns[0].expiry:
@@ -194,7 +196,7 @@ def spec_of(table: TableState, key: Key, *, unique: bool) -> Spec:
     return spec
 
 
-def _least(column: ColumnState) -> Any:
+def least_of(column: ColumnState) -> Any:
     """Return what comes before every value; equality is a part of what comes from there on."""
     return LEAST["ObjectId" if column.raw == _OBJECT_ID else column.type]
 
@@ -204,6 +206,11 @@ def meaning_of(spec: Mapping[str, Any]) -> tuple[Any, ...]:
     options = {name: it for name, it in spec.items() if name not in {*_TOLD, "key"} and it}
     expires = "expireAfterSeconds" in spec
     return list(spec["key"].items()), options, expires
+
+
+def asked_again(spec: Spec) -> Spec:
+    """Return an index that a server tells of as it is asked for."""
+    return {name: it for name, it in spec.items() if name == "name" or name not in _TOLD}
 
 
 def key_from(spec: Mapping[str, Any], wanted: Mapping[str, Spec]) -> Key | None:

@@ -47,7 +47,8 @@ LEAST: Final[Mapping[Kind, Any]] = {
     "integer": float("-inf"),
     "bigint": float("-inf"),
     "boolean": False,
-    "datetime": datetime.min.replace(tzinfo=UTC),
+    # Without a zone, as the driver tells it of an index whatever the client's options are.
+    "datetime": datetime.min,  # noqa: DTZ901
     "uuid": Binary(bytes(16), UUID_SUBTYPE),
     "ObjectId": ObjectId(bytes(12)),
 }

@@ -1,17 +1,18 @@
 """Bring a MongoDB database up to date: one process does it, the others wait and find it done."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
 from watchword.adapters.mongodb import MongoDBAdapter
+from watchword.adapters.mongodb.documents import ID
 from watchword.adapters.mongodb.filters import Filter
 from watchword.adapters.mongodb.refusals import translated
 from watchword.clock import Clock, utc_now
 from watchword.concurrency import call
 from watchword.errors import ConfigurationError
 from watchword.migrations.aims import Aim, Migrated, OnMigration, Progress
-from watchword.migrations.changes import said
+from watchword.migrations.changes import ChangeColumn, said
 from watchword.migrations.jobs import Job, refuse
 from watchword.migrations.mongodb.history import History
 from watchword.migrations.mongodb.lease import Lease, leased
@@ -19,7 +20,7 @@ from watchword.migrations.mongodb.patience import PatientLine
 from watchword.migrations.mongodb.reading import read_live
 from watchword.migrations.mongodb.refusals import refusals_told
 from watchword.migrations.mongodb.state import CollectionsState, examine
-from watchword.migrations.mongodb.steps import Step, steps_of
+from watchword.migrations.mongodb.steps import Step, steps_of, walk
 from watchword.migrations.plan import Plan, said_empty
 from watchword.schema import Schema
 from watchword.schema.snapshot import Snapshot
@@ -90,7 +91,7 @@ class Migrator:
             if not plan.changes and state.is_at(aim):
                 return Migrated(version=state.version)
             async with leased(self._line, self._history.name) as lease:
-                job = await self._begun(aim)
+                job = await self._begun(aim, lease)
                 if job is None:
                     return Migrated(version=(await self._examined(aim)).version)
                 await self._carry_out(job, lease, on_progress)
@@ -102,16 +103,18 @@ class Migrator:
     async def _examined(self, aim: Aim) -> CollectionsState:
         return await examine(self._line, self._history, self._wanted, to=aim.to)
 
-    async def _planned(self, aim: Aim) -> tuple[CollectionsState, Plan]:
-        """Return what is to be done, or refuse it; writes nothing."""
+    async def _planned(
+        self, aim: Aim, lease: Lease | None = None
+    ) -> tuple[CollectionsState, Plan]:
+        """Return what is to be done, or refuse it; writes nothing but the lease."""
         state = await self._examined(aim)
         plan = state.plan(aim)
-        refuse([*plan.conflicts, *[it async for it in self._empty_rows(plan)]])
+        refuse([*plan.conflicts, *[it async for it in self._empty_rows(plan, lease)]])
         return state, plan
 
-    async def _begun(self, aim: Aim) -> Job[CollectionsState] | None:
+    async def _begun(self, aim: Aim, lease: Lease) -> Job[CollectionsState] | None:
         """Write down what is to be done; None if meanwhile somebody else has done it."""
-        state, plan = await self._planned(aim)
+        state, plan = await self._planned(aim, lease)
         if not plan.changes and state.is_at(aim):
             return None
         number = await self._history.begin(
@@ -122,12 +125,26 @@ class Migrator:
         )
         return Job(number=number, plan=plan, state=state, back_to=aim.to)
 
-    async def _empty_rows(self, plan: Plan) -> AsyncIterator[str]:
+    async def _empty_rows(self, plan: Plan, lease: Lease | None) -> AsyncIterator[str]:
         """Tell of documents that lack what becomes required and has no default."""
         for change in plan.unfilled:
-            number = await self._count(change.table, {change.column.name: None})
+            number = 0
+            async with aclosing(self._empty(plan, change)) as numbers:
+                async for found in numbers:
+                    number += found
+                    if lease is not None:
+                        await lease.keep()
             if number:
                 yield said_empty(change, number)
+
+    async def _empty(self, plan: Plan, change: ChangeColumn) -> AsyncGenerator[int, None]:
+        """Count them in batches; what is to be renamed has its old name still."""
+        collection = plan.name_before(change.table)
+        key = plan.column_before(change.table, change.column.name)
+        table = replace(plan.after.tables[change.table], name=collection)
+        async with aclosing(walk(self._line, table)) as batches:
+            async for ids in batches:
+                yield await self._count(collection, {ID: {"$in": ids}, key: None})
 
     async def _count(self, collection: str, matching: Filter) -> int:
         return int(await self._line.do(lambda it: it[collection].count_documents(matching)))
@@ -145,17 +162,19 @@ class Migrator:
     async def _do(
         self, step: Step, lease: Lease, progress: Progress, on_progress: OnMigration | None
     ) -> None:
+        if on_progress is not None:
+            await call(on_progress, progress)
         rows = 0
         async with aclosing(step.run(self._line)) as batches:
             while True:
-                if on_progress is not None:
-                    await call(on_progress, replace(progress, rows=rows))
                 await lease.keep()
                 with refusals_told(step.change):
                     changed = await anext(batches, None)
                 if changed is None:
                     return
                 rows += changed
+                if on_progress is not None and changed:
+                    await call(on_progress, replace(progress, rows=rows))
 
     async def _finish(self, job: Job[CollectionsState]) -> None:
         if job.back_to is None:

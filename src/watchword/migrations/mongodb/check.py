@@ -36,7 +36,7 @@ async def look_at(adapter: MongoDBAdapter, schema: Schema) -> Look:
     checker = _Checker(adapter, schema)
     with translated(None, writes=False):
         look = await checker.look()
-        if not look.findings or look.may_create or look.is_being_changed:
+        if not look.findings or look.may_create or (look.is_being_changed and not look.vital):
             return look
         # Another process may be changing them at this moment; a long migration is not waited for.
         give_up_at = monotonic() + _PATIENCE

@@ -25,9 +25,11 @@ class LiveCollections(Live):
 
     Args:
         validators: Of each collection that is there; empty where it has none.
+        indexes: Of each, as the server tells them.
     """
 
     validators: Mapping[str, Validator] = field(default_factory=dict)
+    indexes: Mapping[str, Sequence[Spec]] = field(default_factory=dict)
 
 
 async def read_live(
@@ -53,6 +55,7 @@ async def read_live(
     options = await list_collections(line, {it.name for it in known})
     validators = {name: dict(it.get("validator", {})) for name, it in options.items()}
     tables: list[TableState] = []
+    indexes: dict[str, list[Spec]] = {}
     for name, validator in validators.items():
         guides = columns_of(known, name)
         columns = {it.name: it for it in columns_from(validator, guides)}
@@ -61,9 +64,10 @@ async def read_live(
         if not columns:
             columns = {**columns_of(reversed(known), name)}
             columns |= await _strange(line, name, guides) if recorded is None else {}
-        told = await list_indexes(line, name)
-        tables.append(_table(name, columns, told, _specs(known, name)))
-    return LiveCollections(Snapshot().with_tables(tables), validators=validators)
+        indexes[name] = await list_indexes(line, name)
+        tables.append(_table(name, columns, indexes[name], _specs(known, name)))
+    snapshot = Snapshot().with_tables(tables)
+    return LiveCollections(snapshot, validators=validators, indexes=indexes)
 
 
 async def _strange(

@@ -19,6 +19,7 @@ _GOES_ON: Final = (
 )
 _NOT_PERMITTED: Final = 13
 _DOES_NOT_FIT: Final = 121
+_OTHERWISE: Final = frozenset({85, 86})
 
 
 @contextmanager
@@ -47,6 +48,9 @@ def _explained(change: Change, cause: BaseException | None, message: str) -> tup
     code = cause.code if isinstance(cause, OperationFailure) else None
     if code == _NOT_PERMITTED:
         return message, "Its user needs the roles readWrite and dbAdmin here.\n"
+    if code in _OTHERWISE:
+        found = f'db.getCollection("{change.table}").getIndexes()'
+        return "another index of the same fields is in the way.", f"Find it and drop it: {found}\n"
     if code == _DOES_NOT_FIT:
         return "a document does not fit what is asked of it.", ""
     return message, ""

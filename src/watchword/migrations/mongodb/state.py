@@ -4,23 +4,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from watchword.adapters.mongodb.lines import Line
-from watchword.adapters.mongodb.rules import Validator, validator_of
+from watchword.adapters.mongodb.rules import Validator, meaning_of, spec_of, validator_of
 from watchword.migrations.aims import Aim
 from watchword.migrations.changes import (
     AddColumn,
+    AddUnique,
     Change,
     ChangeColumn,
     ChangeRules,
     CreateTable,
     DropColumn,
+    DropUnique,
     RenameColumn,
-    RenameTable,
 )
 from watchword.migrations.mongodb.history import History
 from watchword.migrations.mongodb.reading import LiveCollections, read_live
 from watchword.migrations.plan import Plan
 from watchword.migrations.state import State
-from watchword.schema.snapshot import Snapshot, TableState
+from watchword.schema.snapshot import Key, Snapshot, TableState
 
 __all__ = ["CollectionsState", "examine", "has_new_rules", "seen_in"]
 
@@ -39,7 +40,21 @@ class CollectionsState(State):
         """
         plan = State.plan(self, aim)
         plan = replace(plan, after=_without_retired_rules(plan.after))
-        return replace(plan, changes=(*plan.changes, *self._new_rules(plan)))
+        changes = (*plan.changes, *self._open_keys(plan), *self._new_rules(plan))
+        return replace(plan, changes=changes)
+
+    def _open_keys(self, plan: Plan) -> Iterator[Change]:
+        """Let documents be without what was unique and is kept: they would share its absence."""
+        for table in plan.after.tables.values():
+            there = {
+                it["name"]: it for it in self.live.indexes.get(plan.name_before(table.name), ())
+            }
+            for key in table.uniques:
+                is_kept = any(table.columns[it].retired for it in key.columns)
+                spec = spec_of(table, key, unique=True)
+                if is_kept and meaning_of(there.get(key.name, spec)) != meaning_of(spec):
+                    yield DropUnique(table.name, key)
+                    yield AddUnique(table.name, key)
 
     def _new_rules(self, plan: Plan) -> Iterator[Change]:
         told = {it.table for it in plan.changes if has_new_rules(it)}
@@ -50,8 +65,7 @@ class CollectionsState(State):
 
     def validator(self, plan: Plan, name: str) -> Validator | None:
         """Return the validator of a collection that is there, maybe by an older name."""
-        old = {it.name: it.table for it in plan.changes if isinstance(it, RenameTable)}
-        return self.live.validators.get(old.get(name, name))
+        return self.live.validators.get(plan.name_before(name))
 
     def rules(self, plan: Plan, table: TableState) -> Validator:
         """Return the validator that a collection should have; what is not ours stays in it."""
@@ -71,16 +85,28 @@ class CollectionsState(State):
 
 
 def _without_retired_rules(after: Snapshot) -> Snapshot:
-    """Let documents be without what nobody wants any more; wanted again it is filled in."""
+    """Let documents be without what nobody wants any more; wanted again it is filled in.
+
+    A key that is kept is of its fields again, whatever somebody else has made of its index.
+    """
     return after.with_tables(
         replace(
             table,
+            uniques=_of_columns(table, table.uniques),
+            indexes=_of_columns(table, table.indexes),
             columns={
                 name: replace(it, nullable=it.nullable or it.retired)
                 for name, it in table.columns.items()
             },
         )
         for table in after.tables.values()
+    )
+
+
+def _of_columns(table: TableState, keys: tuple[Key, ...]) -> tuple[Key, ...]:
+    return tuple(
+        replace(it, columns=tuple(name for name in it.columns if name in table.columns))
+        for it in keys
     )
 
 
