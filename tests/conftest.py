@@ -39,6 +39,7 @@ SERVICES: Final = {
 }
 
 STAND_IN: Final = Path(__file__).parent / "adapters" / "mongodb" / "stand_in.py"
+NX_27017: Final = STAND_IN.with_name("nx_27017_server.py")
 REAL_MONGODB: Final = os.environ.get("WATCHWORD_MONGODB_URL")
 
 # Tests of the shipped suites that take their time: many rounds of many callers, or of chance.
@@ -177,7 +178,7 @@ def mongodb_url(tmp_path_factory) -> Iterator[str]:
     if REAL_MONGODB is not None:
         yield REAL_MONGODB
         return
-    with server_of(tmp_path_factory.mktemp("mongodb")) as url:
+    with server_of(tmp_path_factory.mktemp("mongodb"), STAND_IN, "0") as url:
         yield url
 
 
@@ -187,14 +188,21 @@ def mongodb_alone_url(tmp_path_factory) -> Iterator[str]:
     if REAL_MONGODB is not None:
         yield REAL_MONGODB
         return
-    with server_of(tmp_path_factory.mktemp("alone"), "--alone") as url:
+    with server_of(tmp_path_factory.mktemp("alone"), STAND_IN, "0", "--alone") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def nx_27017_url(tmp_path_factory) -> Iterator[str]:
+    """A server of MongoDB's protocol that others wrote."""
+    with server_of(tmp_path_factory.mktemp("nx-27017"), NX_27017) as url:
         yield url
 
 
 @contextmanager
-def server_of(folder: Path, *flags: str) -> Iterator[str]:
-    """Start a stand-in and return its URL; it writes what goes wrong to `log` in the folder."""
-    command = [sys.executable, str(STAND_IN), "0", *flags]
+def server_of(folder: Path, program: Path, *arguments: str) -> Iterator[str]:
+    """Start a program and return its URL; it writes what goes wrong to `log` in the folder."""
+    command = [sys.executable, str(program), *arguments]
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
