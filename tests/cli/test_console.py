@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from watchword.cli.console import Colour, complain, painted, say
+from watchword.cli.console import Colour, complain, painted, reason_of, say
+from watchword.errors import StorageError
 
 
 class Terminal(io.StringIO):
@@ -61,3 +62,14 @@ def test_what_is_said_goes_to_the_output(capsys):
     say("done")
 
     assert capsys.readouterr() == ("done\n", "")
+
+
+def test_attack_a_refused_command_is_shown_with_what_it_would_have_written():
+    """MongoDB repeats all of it, and people's values with it."""
+    error = StorageError("MongoDB does not permit this user to do this.")
+    error.__cause__ = RuntimeError(
+        'not authorized on shop to execute command { insert: "watchword_users", documents: '
+        '[ { email: "ada@example.org" } ] }'
+    )
+
+    assert reason_of(error) == "not authorized on shop"

@@ -1,5 +1,6 @@
 """The command `watchword`: how it starts, what it lists, and what it says if it cannot."""
 
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -51,6 +52,18 @@ def start(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
     )
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_very_end_shows_no_traceback():
+    """All was said before; Python comes to its end by it, and no sooner or louder."""
+    ended = start(
+        "import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.SIGINT); "
+        "from watchword.cli.main import main; sys.argv[1:] = ['--version']; main()"
+    )
+
+    assert ended.stdout.startswith("watchword ")
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
 
 
 @pytest.mark.slow

@@ -19,8 +19,11 @@ __all__ = [
     "wants_colours",
 ]
 
-# What PyMongo adds to its words: all it knows of each server, and an answer as it came.
-_ADDED: Final = re.compile(r" \(configured timeouts: |, Timeout: |, full error: ")
+# What PyMongo and MongoDB add to their words: all that is known of each server, an answer as it
+# came, and the command that was not permitted, with people's values in it.
+_ADDED: Final = re.compile(
+    r" \(configured timeouts: |, Timeout: |, full error: | to execute command \{"
+)
 
 
 class Colour(StrEnum):

@@ -8,8 +8,8 @@ from watchword.cli.console import Unable, say
 from watchword.cli.loading import app_option, load_app
 from watchword.cli.migrate import said_changes
 from watchword.cli.running import Place, explained, place_of, run
-from watchword.errors import MigrationRefused
-from watchword.migrations import Renames
+from watchword.errors import ConfigurationError, MigrationRefused
+from watchword.migrations import Renames, has_documents
 from watchword.migrations.plan import Plan, make_plan
 from watchword.migrations.revision import Revisions, write_revision
 from watchword.schema.snapshot import Snapshot
@@ -54,6 +54,8 @@ def generate(
     The state travels inside the revisions, so no database is needed; with --database-url the
     revision starts from what is in a database instead.
     """
+    place = place_of(name, database_url)
+    _refuse_documents(place)
     schema = load_app(name).schema
     revisions = Revisions.read(output.parent if output.suffix == ".py" else output)
     by_revisions = database_url is None
@@ -61,7 +63,7 @@ def generate(
     wanted = Snapshot.of(schema)
     present = recorded or Snapshot(schema=wanted.schema)
     if database_url is not None:
-        present = _present(place_of(name, database_url), recorded)
+        present = _present(place, recorded)
     plan = make_plan(present, wanted, recorded=recorded, renames=Renames.read(renames), drop=drop)
     if plan.conflicts:
         raise MigrationRefused(
@@ -74,6 +76,19 @@ def generate(
     else:
         _say(plan)
         say("Nothing to do: the revisions lead to what the application wants.")
+
+
+def _refuse_documents(place: Place) -> None:
+    """Refuse a database that Alembic knows nothing of.
+
+    Raises:
+        ConfigurationError: It is one.
+    """
+    if has_documents(place.adapter):
+        raise ConfigurationError(
+            "Alembic has no revisions for MongoDB.",
+            hint="`watchword migrate` changes its collections; --dry-run tells what it would do.",
+        )
 
 
 def _present(place: Place, recorded: Snapshot | None) -> Snapshot:

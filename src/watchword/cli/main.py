@@ -1,5 +1,6 @@
 """The command `watchword`: it starts the commands, or says what is missing to start them."""
 
+import signal
 import sys
 
 from watchword.cli.console import complain
@@ -17,4 +18,8 @@ def main() -> None:
     except ConfigurationError as error:
         complain(error.message, hint=error.hint)
         sys.exit(2)
-    commands.watchword()
+    try:
+        commands.watchword()
+    finally:
+        # All is said. Ctrl-C while threads come to their end is no reason for a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -17,6 +17,7 @@ from watchword.cli.extras import require_module
 from watchword.cli.loading import App, app_option, load_app
 from watchword.cli.schema_table import schema_table
 from watchword.errors import ConfigurationError
+from watchword.migrations import has_documents
 from watchword.schema.diagram import mermaid, svg
 from watchword.schema.diagram.mermaid import SIGN
 from watchword.schema.snapshot import snapshot_of
@@ -117,6 +118,13 @@ def _ddl() -> Any:
 
 
 def _sql(wish: _Wish) -> str:
+    if wish.dialect is None and has_documents(wish.app.adapter):
+        # First: nobody should install a library for the same refusal.
+        raise ConfigurationError(
+            "The application's database is MongoDB, which takes no SQL.",
+            hint="`watchword migrate` makes its collections. For another database add --dialect "
+            f"{' or '.join(_DIALECTS)}.",
+        )
     ddl = _ddl()
     dialect = wish.dialect or _own_dialect(wish.app)
     statements = ddl.create_statements(ddl.tables_of(wish.app.adapter, wish.app.schema), dialect)

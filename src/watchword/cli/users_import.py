@@ -15,7 +15,7 @@ import click
 from watchword.cli.console import Colour, Unable, counted, painted, reason_of, say
 from watchword.cli.loading import App, app_option, load_app
 from watchword.cli.progress import progress_bar
-from watchword.cli.running import run
+from watchword.cli.running import run, with_options
 from watchword.cli.users_import_database import digest_of_database
 from watchword.cli.users_import_file import Checkpoint, Report, Source, readable
 from watchword.engine.importing import (
@@ -29,6 +29,7 @@ from watchword.engine.importing import (
     spread,
 )
 from watchword.errors import ConfigurationError, StorageError
+from watchword.migrations.start import find_vital
 
 __all__ = ["import_command"]
 
@@ -154,8 +155,9 @@ class _Task:
 
     async def work(self, app: App) -> Imported:
         """Import what is not imported yet."""
+        await _require_unique_keys(app)
         if self.checkpoint_path is not None:
-            self.database = await digest_of_database(app.adapter)
+            self.database = await digest_of_database(app.adapter, app.schema)
         await self._find_beginning(app)
         self._note()  # so that a folder that takes no checkpoint is found out now
         await import_users(
@@ -232,6 +234,22 @@ class _Task:
 def _run(app: App, task: _Task) -> Imported:
     with _explained(task), readable(task.file, task.source), _bar(task.source) as task.show:
         return run(app.adapter, task.work(app))
+
+
+async def _require_unique_keys(app: App) -> None:
+    """Refuse a database that would take the same person twice, and say nothing.
+
+    Raises:
+        Unable: It is such a one.
+    """
+    vital = await find_vital(app.adapter, app.schema)
+    if vital:
+        ctx = click.get_current_context()
+        mends = dict.fromkeys(with_options(ctx, it.mend) for it in vital)
+        raise Unable(
+            "The database is not as the schema wants it; nothing was imported.",
+            hint="\n".join([*(f"{it.message}." for it in vital), *mends]),
+        )
 
 
 @contextmanager

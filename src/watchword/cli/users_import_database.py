@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from watchword.cli.extras import require_module
-from watchword.migrations import has_tables
+from watchword.migrations import has_documents, has_tables
+from watchword.schema import Schema
 from watchword.storage.contract import Adapter
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _ADDRESS: Final = ("host", "port", "unix_socket", "service")
 """Parameters of a URL that say where a server is; another one may be a password."""
 
 
-async def digest_of_database(adapter: Adapter[Any]) -> str | None:
+async def digest_of_database(adapter: Adapter[Any], schema: Schema) -> str | None:
     """Return what tells this database from another one; None if nothing does.
 
     The same users can be in two databases, such as a copy for trials and the one in use: an import
@@ -28,14 +29,41 @@ async def digest_of_database(adapter: Adapter[Any]) -> str | None:
     Raises:
         StorageError: The database is away.
     """
-    if not has_tables(adapter):
-        return None
-    lent: Any = adapter  # what has tables lends a connection
+    place = None
+    if has_tables(adapter):
+        place = await _place_of_tables(adapter)
+    elif has_documents(adapter):
+        place = await _place_of_documents(adapter, schema)
+    return None if place is None else hashlib.sha256(msgspec.json.encode(place)).hexdigest()
+
+
+# --- MongoDB -----------------------------------------------------------------------------
+
+
+async def _place_of_documents(lent: Any, schema: Schema) -> list[str] | None:
+    """Return the number that MongoDB gave our users' collection when it was made.
+
+    A copy of the files has it too, but serves as another replica set.
+    """
+    translated = require_module("watchword.adapters.mongodb.refusals").translated
+    users = {"name": schema.naming.table("user")}
+    with translated(None, writes=False):
+        told = await lent.line.do(lambda it: it.list_collections(filter=users))
+        server = await lent.line.do(lambda it: it.command("hello"))
+    numbers = [it["info"]["uuid"].hex() for it in told if "uuid" in it.get("info", {})]
+    members = [str(server.get("setName")), *sorted(server.get("hosts", ()))]
+    return ["mongodb", *numbers, *members] if numbers else None
+
+
+# --- SQL ---------------------------------------------------------------------------------
+
+
+async def _place_of_tables(lent: Any) -> list[str] | None:
     translated = require_module("watchword.adapters.sqlalchemy.violations").translated
     with translated(lent.tables, "user"):
         async with lent.connected() as held:
-            place = await held.call(_place)
-    return None if place is None else hashlib.sha256(msgspec.json.encode(place)).hexdigest()
+            place: list[str] | None = await held.call(_place)
+    return place
 
 
 def _place(connection: "Connection") -> list[str] | None:

@@ -19,6 +19,7 @@ __all__ = [
     "OnMigration",
     "Progress",
     "Renames",
+    "has_documents",
     "has_tables",
     "migrator_for",
     "module_for",
@@ -43,6 +44,11 @@ def module_for(adapter: Adapter[Any], name: str) -> Any:
 def has_tables(adapter: Adapter[Any]) -> bool:
     """Tell whether an adapter's database has tables, and lends a connection to them."""
     return hasattr(adapter, "connected")
+
+
+def has_documents(adapter: Adapter[Any]) -> bool:
+    """Tell whether an adapter's database has collections of documents, and takes no SQL."""
+    return hasattr(adapter, "line")
 
 
 def migrator_for(adapter: Adapter[Any], schema: Schema, *, clock: Clock) -> "Migrator":

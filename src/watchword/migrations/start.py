@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from watchword.engine.findings import Finding
 from watchword.engine.options import SchemaCheck
 from watchword.errors import ConfigurationError
-from watchword.migrations import module_for
+from watchword.migrations import has_documents, module_for
 from watchword.schema import Schema
 from watchword.storage.contract import Adapter
 
 if TYPE_CHECKING:
     from watchword.migrations.look import Look
 
-__all__ = ["check_tables", "start_tables"]
+__all__ = ["check_tables", "find_vital", "start_tables"]
 
 _log = logging.getLogger("watchword")
 
@@ -27,6 +27,17 @@ async def check_tables(adapter: Adapter[Any], schema: Schema) -> list[Finding]:
     """
     look = await _look(adapter, schema)
     return [] if look is None else list(look.findings)
+
+
+async def find_vital(adapter: Adapter[Any], schema: Schema) -> Sequence[Finding]:
+    """Return that with which nothing may be written: promises would be broken silently.
+
+    Raises:
+        StorageUnavailable: The database cannot be reached.
+    """
+    # An SQL database refuses a row for a table that nobody made, and need not be looked at.
+    look = await _look(adapter, schema) if has_documents(adapter) else None
+    return () if look is None else look.vital
 
 
 async def start_tables(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from watchword.adapters.mongodb import MongoDBAdapter
 from watchword.adapters.mongodb.documents import ID
 from watchword.adapters.mongodb.filters import Filter
-from watchword.adapters.mongodb.refusals import translated
 from watchword.clock import Clock, utc_now
 from watchword.concurrency import call
 from watchword.errors import ConfigurationError
@@ -18,7 +17,7 @@ from watchword.migrations.mongodb.history import History
 from watchword.migrations.mongodb.lease import Lease, leased
 from watchword.migrations.mongodb.patience import PatientLine
 from watchword.migrations.mongodb.reading import read_live
-from watchword.migrations.mongodb.refusals import refusals_told
+from watchword.migrations.mongodb.refusals import permitted, refusals_told
 from watchword.migrations.mongodb.state import CollectionsState, examine
 from watchword.migrations.mongodb.steps import Step, steps_of, walk
 from watchword.migrations.plan import Plan, said_empty
@@ -47,12 +46,12 @@ class Migrator:
 
     async def state(self) -> CollectionsState:
         """Return how far the database is; writes nothing."""
-        with translated(None, writes=False):
+        with permitted(writes=False):
             return await self._examined(Aim())
 
     async def present(self, recorded: Snapshot | None = None) -> Snapshot:
         """Return the collections that are wanted, or were recorded, as they are."""
-        with translated(None, writes=False):
+        with permitted(writes=False):
             live = await read_live(self._line, self._wanted, recorded)
         return live.snapshot
 
@@ -62,7 +61,7 @@ class Migrator:
         Raises:
             MigrationRefused: As `run` does; but for rows that lack a value.
         """
-        with translated(None, writes=False):
+        with permitted(writes=False):
             return (await self._examined(aim)).plan(aim)
 
     async def statements(self, _aim: Aim, /) -> list[str]:
@@ -85,7 +84,7 @@ class Migrator:
             StorageUnavailable: The database cannot be reached, or another process does not
                 come to an end.
         """
-        with translated(None, writes=True):
+        with permitted(writes=True):
             # Looked at first: who has nothing to do, or cannot, leaves no trace.
             state, plan = await self._planned(aim)
             if not plan.changes and state.is_at(aim):
