@@ -658,6 +658,15 @@ class TestStart:
         await auth().migrate()
         assert users.index_information()["uq_watchword_users_email"]["unique"]
 
+    async def test_somebody_elses_index_is_in_the_way(self, auth, place):
+        """It has the fields of one of ours, and does not delete what has expired."""
+        place.database["watchword_sessions"].create_index("expires_at", name="by_end")
+
+        with pytest.raises(ConfigurationError, match="has the fields of ix_") as refused:
+            await auth().create_tables()
+
+        assert "getIndexes()" in refused.value.hint
+
     async def test_somebody_elses_index_does(self, auth, place):
         """It keeps addresses unique by another name."""
         users = place.database["watchword_users"]

@@ -30,7 +30,9 @@ __all__ = [
 
 _THERE: Final = 48
 _MISSING: Final = 26
-_OTHERWISE: Final = frozenset({85, 86})
+# An index of the same fields has another name; one of the same name has other fields or options.
+_OTHER_NAME: Final = 85
+_OTHERWISE: Final = 86
 
 
 async def make_missing(line: Line, wanted: Snapshot) -> None:
@@ -68,7 +70,12 @@ def _explained(collection: str, spec: Spec) -> Iterator[None]:
             hint=f"Find them: {shared_values(collection, spec)}",
         ) from error
     except OperationFailure as error:
-        if error.code not in _OTHERWISE:
+        if error.code == _OTHER_NAME:
+            raise ConfigurationError(
+                f"An index of {collection} has the fields of {name}, and is not as it has to be.",
+                hint=f'Find it and drop it: db.getCollection("{collection}").getIndexes()',
+            ) from error
+        if error.code != _OTHERWISE:
             raise
         raise ConfigurationError(
             f"The index {name} of {collection} is there, and is not as it has to be.",

@@ -5,13 +5,13 @@ server's clock, and says so again before each step; if it dies, another one goes
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
 from time import monotonic
 from typing import Any, Final
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from watchword.adapters.mongodb.documents import ID
 from watchword.adapters.mongodb.lines import Line
@@ -89,8 +89,12 @@ async def leased(line: Line, collection: str) -> AsyncIterator[Lease]:
         await backoff.pause()
     try:
         yield lease
-    finally:
-        await lease.give_back()
+    except BaseException:
+        # What went wrong matters more than a lease, which ends by itself.
+        with suppress(PyMongoError):
+            await lease.give_back()
+        raise
+    await lease.give_back()
 
 
 async def is_held(line: Line, collection: str) -> bool:
