@@ -1,6 +1,7 @@
 """Migrations of MongoDB: documents, validators and indexes follow the schema."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
@@ -65,18 +66,23 @@ class Place:
 
 
 @pytest.fixture
-def client(mongodb_url) -> Iterator[MongoClient]:
-    """A client that waits for nobody."""
-    with MongoClient(mongodb_url, tz_aware=True) as client:
-        yield client
+def new_place() -> Iterator[Callable[[str], Place]]:
+    """Make empty databases, by clients that wait for nobody."""
+    name = f"watchword_{token_hex(6)}"
+    with ExitStack() as last:
+
+        def new_place(url: str) -> Place:
+            client = last.enter_context(MongoClient(url, tz_aware=True))
+            last.callback(client.drop_database, name)
+            return Place(client[name])
+
+        yield new_place
 
 
 @pytest.fixture
-def place(client) -> Iterator[Place]:
+def place(new_place, mongodb_url) -> Place:
     """An empty database."""
-    name = f"watchword_{token_hex(6)}"
-    yield Place(client[name])
-    client.drop_database(name)
+    return new_place(mongodb_url)
 
 
 @pytest.fixture
@@ -578,11 +584,11 @@ class TestStart:
     """What an application does when it starts."""
 
     @pytest.fixture
-    def auth(self, place, new_auth, client):
+    def auth(self, place, new_auth):
         """Make instances on the database."""
 
         def auth(check="warn", **fields: Field):
-            adapter = MongoDBAdapter(client, name=place.database.name)
+            adapter = MongoDBAdapter(place.database)
             user = UserOptions(additional_fields=fields)
             return new_auth(adapter, user=user, schema_check=check)
 
@@ -677,9 +683,20 @@ class TestStart:
         assert "uq_watchword_users_email" not in users.index_information()
         assert [it.code.name for it in await auth().check_schema()] == ["W024"]
 
-    async def test_expired_rows_are_left_to_purge(self, place, new_auth, client):
+    async def test_a_server_that_is_alone(self, new_auth, new_place, mongodb_alone_url):
+        """It is told of, though all collections are there."""
+        place = new_place(mongodb_alone_url)
+        place.migrate(new_auth().schema)
+        auth = new_auth(MongoDBAdapter(place.database))
+
+        assert [it.code.name for it in await auth.check_schema()] == ["W025"]
+        with pytest.raises(ConfigurationError, match="W025"):
+            async with auth.lifespan():
+                pytest.fail("it has started")
+
+    async def test_expired_rows_are_left_to_purge(self, place, new_auth):
         """If that was asked for."""
-        adapter = MongoDBAdapter(client, name=place.database.name, expires_rows=False)
+        adapter = MongoDBAdapter(place.database, expires_rows=False)
         auth = new_auth(adapter)
         await auth.create_tables()
 

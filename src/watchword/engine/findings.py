@@ -37,6 +37,7 @@ class Code(Enum):
     W022 = "The database is ahead of the code"
     W023 = "The application's own table lacks something"
     W024 = "The database does not look at what is written"
+    W025 = "The server has no transactions"
 
     W101 = "The secret looks like an example"
     W102 = "An older secret can be guessed"

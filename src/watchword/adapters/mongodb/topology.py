@@ -6,7 +6,7 @@ from watchword.adapters.mongodb.lines import Line
 from watchword.adapters.mongodb.refusals import no_transactions, translated
 from watchword.adapters.mongodb.sources import MongoDB, open_source
 
-__all__ = ["check_transactions", "server_has_transactions"]
+__all__ = ["check_transactions", "has_transactions", "server_has_transactions"]
 
 _OF_A_CLUSTER: Final = "isdbgrid"
 """What the router of a sharded cluster says that it is."""
@@ -19,7 +19,7 @@ async def check_transactions(line: Line) -> None:
         ConfigurationError: It has none.
         StorageError: It does not answer.
     """
-    if not await _has_transactions(line):
+    if not await has_transactions(line):
         raise no_transactions()
 
 
@@ -32,12 +32,17 @@ async def server_has_transactions(database: MongoDB, *, name: str | None = None)
     """
     source = open_source(database, name)
     try:
-        return await _has_transactions(source.line)
+        return await has_transactions(source.line)
     finally:
         await source.close()
 
 
-async def _has_transactions(line: Line) -> bool:
+async def has_transactions(line: Line) -> bool:
+    """Ask the server at the end of a line.
+
+    Raises:
+        StorageError: It does not answer.
+    """
     with translated(None, writes=False):
         said = await line.do(lambda database: database.command("hello"))
     return "setName" in said or said.get("msg") == _OF_A_CLUSTER

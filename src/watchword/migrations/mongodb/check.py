@@ -1,11 +1,12 @@
 """Compare a MongoDB database with the schema that is wanted; nothing is changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from time import monotonic
 from typing import Final
 
 from watchword.adapters.mongodb import MongoDBAdapter
-from watchword.adapters.mongodb.refusals import translated
+from watchword.adapters.mongodb.refusals import no_transactions, translated
+from watchword.adapters.mongodb.topology import has_transactions
 from watchword.concurrency import Backoff
 from watchword.engine.findings import Code, Finding
 from watchword.errors import ConfigurationError
@@ -51,6 +52,7 @@ class _Checker:
 
     def __init__(self, adapter: MongoDBAdapter, schema: Schema) -> None:
         self._line = adapter.line
+        self._promises = adapter.capabilities.transactions
         self._wanted = adapter.snapshot_of(schema)
         self._history = History(self._line, schema.naming)
 
@@ -62,14 +64,19 @@ class _Checker:
         """Return what is found."""
         versions, ahead = await self._versions()
         state = await seen_in(self._line, State.of(self._wanted, versions))
-        drift = list(_drift(state))
-        vital = tuple(it for it in drift if it.code in _VITAL)
+        drift, server = list(_drift(state)), [it async for it in self._of_server()]
+        missing = [it for it in drift if it.code in _VITAL]
         return Look(
-            (*ahead, *version_findings(state), *drift),
-            may_create=bool(vital) and not versions and not ahead,
+            (*server, *ahead, *version_findings(state), *drift),
+            may_create=bool(missing) and not versions and not ahead,
             is_being_changed=state.pending is not None,
-            vital=vital,
+            vital=(*server, *missing),
         )
+
+    async def _of_server(self) -> AsyncIterator[Finding]:
+        if self._promises and not await has_transactions(self._line):
+            error = no_transactions()
+            yield Finding(Code.W025, "error", error.message.rstrip("."), error.hint)
 
     async def _versions(self) -> tuple[Sequence[Version], list[Finding]]:
         try:
