@@ -17,7 +17,7 @@ SCENARIOS: Final = ("create", "add", "change", "downgrade", "drop")
 # So many points; at the soak each. SQLite's are all of one transaction.
 POINTS: Final = dict.fromkeys(("sqlite", "postgresql", "mysql", "mongodb"), 10_000)
 if not IS_SOAK:
-    POINTS.update({"sqlite": 3, "postgresql": 4, "mysql": 4, "mongodb": 5})
+    POINTS.update({"sqlite": 3, "postgresql": 4, "mysql": 4, "mongodb": 3})
 MOMENTS: Final = 40 if IS_SOAK else 1
 
 

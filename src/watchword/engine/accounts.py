@@ -66,12 +66,23 @@ async def create_with_password(
 ) -> Record:
     """Write a user and their credential account; joins the transaction that is open.
 
+    Without transactions the account comes first. If the process dies then, it is nobody's, and in
+    nobody's way; a user without one could neither sign in nor sign up again.
+
     Raises:
         UniqueViolation: The address is taken.
     """
-    created = await store.create("user", user)
-    await new_credential(store, str(created["id"]), password_hash=password_hash)
-    return created
+    user_id = None if store.adapter.capabilities.transactions else store.new_id("user")
+    if user_id is None:
+        created = await store.create("user", user)
+        await new_credential(store, str(created["id"]), password_hash=password_hash)
+        return created
+    await new_credential(store, user_id, password_hash=password_hash)
+    try:
+        return await store.create("user", {**user, "id": user_id})
+    except BaseException:
+        await store.delete("account", _is_credential_of(user_id))
+        raise
 
 
 async def new_credential(store: Store, user_id: str, *, password_hash: str) -> None:
@@ -94,10 +105,13 @@ async def new_credential(store: Store, user_id: str, *, password_hash: str) -> N
 
 async def find_credential(store: Store, user_id: str, *, lock: bool = False) -> Record | None:
     """Return a user's credential account, with a password or without."""
-    credential = (F.provider_id == CREDENTIAL) & (F.account_id == user_id)
-    account = await store.find_one("account", credential, lock=lock)
+    account = await store.find_one("account", _is_credential_of(user_id), lock=lock)
     # An account of this name that is somebody else's proves nothing.
     return account if account is not None and str(account["user_id"]) == user_id else None
+
+
+def _is_credential_of(user_id: str) -> Where:
+    return (F.provider_id == CREDENTIAL) & (F.account_id == user_id)
 
 
 async def replace_password(store: Store, account: Record, password_hash: str) -> bool:

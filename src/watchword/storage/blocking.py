@@ -76,6 +76,10 @@ class BlockingStore:
         """
         return self._store.unseal(model, record, field)
 
+    def new_id(self, model: str) -> str | None:
+        """Return an id for a new row; None if the database makes it."""
+        return self._store.new_id(model)
+
     def create(self, model: str, data: Mapping[str, Any]) -> Record:
         """Write a row with its id and defaults, and return it.
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from watchword.errors import InvalidValue
-from watchword.schema import Field, Model
+from watchword.errors import ConfigurationError, InvalidValue
+from watchword.schema import Field, Model, Schema
+from watchword.storage.contract import Adapter
 from watchword.storage.query import Comparison, Increment, Operator, OrderBy, Where
 
-__all__ = ["check_changes", "check_order", "check_row", "check_where"]
+__all__ = ["check_changes", "check_ids", "check_order", "check_row", "check_where"]
 
 # Databases disagree on whether, and how, values of these types compare.
 _INCOMPARABLE: Final = frozenset({"json", "strings", "bytes"})
@@ -88,3 +89,17 @@ def check_changes(model: Model, changes: Mapping[str, Any]) -> None:
 def _check_present(model: Model, name: str, field: Field, value: Any) -> None:
     if value is None and field.required and not field.generated:
         raise InvalidValue(model.name, name, "is required")
+
+
+def check_ids(schema: Schema, adapter: Adapter[Any]) -> None:
+    """Check that who is to make the ids can.
+
+    Raises:
+        ConfigurationError: The database is, and cannot.
+    """
+    generated = any(model.fields["id"].generated for model in schema.models.values())
+    if generated and not adapter.capabilities.generates_ids:
+        raise ConfigurationError(
+            f"{type(adapter).__name__} cannot make integer ids.",
+            hint='Resolve the schema with ids="uuid" or ids="string".',
+        )

@@ -55,6 +55,11 @@ class Rows:
             del row["id"]
         return row
 
+    def new_id(self, name: str) -> str | None:
+        """Return an id for a new row; None if the database makes it."""
+        model = self._schema.require_model(name)
+        return self._id(model, model.fields["id"])
+
     def _stored(self, model: Model, key: str, value: Any) -> Any:
         field = model.fields[key]
         if value is None and not field.required:

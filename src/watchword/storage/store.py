@@ -11,6 +11,7 @@ from watchword.errors import ConfigurationError, StorageUnavailable
 from watchword.schema import Schema
 from watchword.storage.after_commit import Unit, Work
 from watchword.storage.cached_sessions import Changes, SessionCache
+from watchword.storage.checks import check_ids
 from watchword.storage.conditions import stored_condition
 from watchword.storage.consuming import consume_in_steps
 from watchword.storage.contract import (
@@ -69,7 +70,7 @@ class Store:
         self.session_cache = session_cache
         self._changes = Changes(adapter, session_cache, self.after_commit)
         self._limits = Limits(adapter, schema, rows=self._rows, clock=clock)
-        _check_ids(schema, adapter)
+        check_ids(schema, adapter)
         adapter.bind(schema)
 
     # --- reading ---------------------------------------------------------------------
@@ -121,6 +122,10 @@ class Store:
         return self._rows.unsealed(model, field, record[field])
 
     # --- writing ---------------------------------------------------------------------
+
+    def new_id(self, model: str) -> str | None:
+        """Return an id for a new row; None if the database makes it."""
+        return self._rows.new_id(model)
 
     async def create(self, model: str, data: Mapping[str, Any]) -> Record:
         """Write a row with its id and defaults, and return it.
@@ -389,12 +394,3 @@ class Store:
         if where is None:
             return EVERYTHING
         return stored_condition(self.schema.require_model(model), where)
-
-
-def _check_ids(schema: Schema, adapter: Adapter[Any]) -> None:
-    generated = any(model.fields["id"].generated for model in schema.models.values())
-    if generated and not adapter.capabilities.generates_ids:
-        raise ConfigurationError(
-            f"{type(adapter).__name__} cannot make integer ids.",
-            hint='Resolve the schema with ids="uuid" or ids="string".',
-        )

@@ -102,8 +102,9 @@ class TestAsyncMongoClient(OnMongoDB):
 
 
 class TestWithoutTransactions(OnMongoDB):
-    """On a server that is alone; under an event loop as well, in the soak."""
+    """On a server that is alone, with texts for ids; under an event loop as well, in the soak."""
 
+    ids = "string"
     transactions = False
     has_pool = False
     never_loop = not IS_SOAK
@@ -124,15 +125,10 @@ class TestWithoutTransactions(OnMongoDB):
         return alone_empty
 
 
-class TestTexts(OnMongoDB):
-    """With texts for ids, which do not change who wins a race: outside of the soak few run."""
+class TestObjectIds(OnMongoDB):
+    """With ObjectIds, which do not change who wins a race: outside of the soak few run."""
 
     ids = "string"
+    object_ids = True
     never_loop = not IS_SOAK
     rounds = 100 if IS_SOAK else 1
-
-
-class TestObjectIds(TestTexts):
-    """With ObjectIds for them."""
-
-    object_ids = True

@@ -145,6 +145,9 @@ class _Erasure:
             await self._hold()
         await self._look()
         staying = {model: ids async for model, ids in self._staying()}
+        if not self._store.adapter.capabilities.transactions:
+            # If the process dies then, a user who cannot sign in any more holds no address.
+            await self._blank("user", [self._user_id])
         await self._let_go()
         blanked = {model: await self._blank(model, ids) for model, ids in staying.items()}
         deleted = {it: await self._delete(it) for it in self._belonging.leaves_first}
