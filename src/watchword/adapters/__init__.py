@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from watchword.adapters.mongodb.sources import MongoDB
     from watchword.adapters.sqlalchemy.engines import Database as SQLDatabase
 
-__all__ = ["Database", "adapter_for", "own_tables_of"]
+__all__ = ["MONGODB_URLS", "Database", "adapter_for", "own_tables_of"]
 
 Database: TypeAlias = "SQLDatabase | MongoDB | Adapter[PublicUser]"
 """An `Adapter`, a URL, or an engine, session factory or client of a database library."""
@@ -24,7 +24,7 @@ _HINT: Final = (
     "Pass a URL such as sqlite+aiosqlite:///auth.db, an SQLAlchemy engine or session "
     "factory, a client of PyMongo, or an adapter."
 )
-_MONGODB_URLS: Final = ("mongodb://", "mongodb+srv://")
+MONGODB_URLS: Final = ("mongodb://", "mongodb+srv://")
 
 
 def adapter_for(database: object) -> Adapter[Any]:
@@ -48,7 +48,7 @@ def adapter_for(database: object) -> Adapter[Any]:
 
 def _is_mongodb(database: object) -> bool:
     if isinstance(database, str):
-        return database.startswith(_MONGODB_URLS)
+        return database.startswith(MONGODB_URLS)
     return type(database).__module__.startswith("pymongo.")
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from watchword.adapters import adapter_for
+from watchword.adapters import MONGODB_URLS, adapter_for
 from watchword.cli.console import Unable, reason_of
 from watchword.cli.demo_data import find_database_file, shown_database
 from watchword.cli.extras import require_module
@@ -14,7 +14,6 @@ from watchword.storage.contract import Adapter
 
 __all__ = ["DemoDatabase", "demo_database", "unusable"]
 
-_MONGODB: Final = ("mongodb://", "mongodb+srv://")
 _SQL_NEEDS: Final = ("sqlalchemy", "aiosqlite")
 
 
@@ -38,7 +37,7 @@ def demo_database(url: str) -> DemoDatabase:
         ConfigurationError: It leads nowhere, or what it needs is not installed.
         Unable: The server does not answer.
     """
-    if url.startswith(_MONGODB):
+    if url.startswith(MONGODB_URLS):
         return _mongodb(url)
     for module in _SQL_NEEDS:
         require_module(module)

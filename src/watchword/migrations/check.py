@@ -17,10 +17,17 @@ from watchword.migrations.examine import seen_in
 from watchword.migrations.history import History
 from watchword.migrations.live import Live
 from watchword.migrations.lock import locked
-from watchword.migrations.look import KEEP, MIGRATE, Look, plan_of, version_findings
+from watchword.migrations.look import (
+    KEEP,
+    MIGRATE,
+    Look,
+    name_findings,
+    of_newer_release,
+    plan_of,
+    version_findings,
+)
 from watchword.migrations.other_names import Adapted, adapted
 from watchword.migrations.reading import read_live
-from watchword.migrations.renames import Renames
 from watchword.migrations.state import State
 from watchword.schema import Schema
 from watchword.schema.snapshot import Snapshot
@@ -84,8 +91,8 @@ class _Checker:
             versions = self._history.read(connection)
         except ConfigurationError as error:
             # What a newer release wrote down cannot be read; what there is can.
-            ahead = Finding(Code.W022, "error", error.message.rstrip("."), error.hint)
-            return _Seen(seen_in(connection, State.of(wanted, ())), (ahead,))
+            ahead = (of_newer_release(error),)
+            return _Seen(seen_in(connection, State.of(wanted, ())), ahead)
         state = seen_in(connection, State.of(wanted, versions))
         return _Seen(state, tuple(version_findings(state)))
 
@@ -152,9 +159,7 @@ class _Comparison:
         aim = replace(self.state, wanted=wanted, live=self.live)
         plan = plan_of(aim)
         yield from self.renamed.findings
-        for conflict in Renames().between(self.known, wanted, present).conflicts:
-            about, _, advice = conflict.partition(": ")
-            yield Finding(Code.W019, "error", about, f"{advice[:1].upper()}{advice[1:-1]}")
+        yield from name_findings(self.known, wanted, present)
         remedy = Remedy(self._command(connection), plan.conflicts)
         yield from Drift(plan=plan, wanted=wanted, live=self.live, remedy=remedy).findings()
         yield from self._in_the_way(connection)

@@ -8,10 +8,20 @@ from watchword.engine.findings import Code, Finding
 from watchword.errors import ConfigurationError
 from watchword.migrations.aims import Aim
 from watchword.migrations.plan import Plan
+from watchword.migrations.renames import Renames
 from watchword.migrations.state import State
 from watchword.schema.core import CORE_VERSION
+from watchword.schema.snapshot import Snapshot
 
-__all__ = ["KEEP", "MIGRATE", "Look", "plan_of", "version_findings"]
+__all__ = [
+    "KEEP",
+    "MIGRATE",
+    "Look",
+    "name_findings",
+    "of_newer_release",
+    "plan_of",
+    "version_findings",
+]
 
 MIGRATE: Final = "`watchword migrate`"
 KEEP: Final = "Start the newer code, or `watchword migrate --keep`"
@@ -52,6 +62,18 @@ def version_findings(state: State) -> Iterator[Finding]:
     elif state.versions and not state.is_recorded:
         message = f"the database is at version {last}, which is of an earlier schema"
         yield Finding(Code.W021, "warning", message, MIGRATE)
+
+
+def of_newer_release(error: ConfigurationError) -> Finding:
+    """Tell that what was written down cannot be read."""
+    return Finding(Code.W022, "error", error.message.rstrip("."), error.hint)
+
+
+def name_findings(known: Snapshot, wanted: Snapshot, present: Snapshot) -> Iterator[Finding]:
+    """Tell of what is there by its old name and by its new one."""
+    for conflict in Renames().between(known, wanted, present).conflicts:
+        about, _, advice = conflict.partition(": ")
+        yield Finding(Code.W019, "error", about, f"{advice[:1].upper()}{advice[1:-1]}")
 
 
 def plan_of(state: State) -> Plan:

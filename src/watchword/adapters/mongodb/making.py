@@ -53,9 +53,8 @@ async def make_missing(line: Line, wanted: Snapshot) -> None:
 
 def _missing(table: TableState, present: Sequence[Spec]) -> Iterator[Spec]:
     """Return the indexes that a collection lacks, or has otherwise."""
-    wanted = {it["name"]: it for it in index_specs(table)}
     does = [meaning_of(it) for it in present]
-    yield from (it for it in wanted.values() if meaning_of(it) not in does)
+    yield from (it for it in index_specs(table) if meaning_of(it) not in does)
 
 
 @contextmanager

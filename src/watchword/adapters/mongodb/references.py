@@ -27,12 +27,8 @@ Document = dict[str, Any]
 
 
 async def lock_rows(hand: Hand, it: ModelCollection, ids: Sequence[Any]) -> int:
-    """Keep others from changing rows until the transaction ends; return how many there are.
-
-    MongoDB locks what is written; a new value for this key is a change to none of the fields.
-    """
-    mark = {"$set": {LOCK: ObjectId()}}
-    result = await hand.call(it.name, "update_many", {ID: {"$in": list(ids)}}, mark)
+    """Keep others from changing rows until the transaction ends; return how many there are."""
+    result = await hand.call(it.name, "update_many", {ID: {"$in": list(ids)}}, _mark())
     return int(result.matched_count)
 
 
@@ -44,11 +40,16 @@ async def lock_first(
         it.name,
         "find_one_and_update",
         matching,
-        {"$set": {LOCK: ObjectId()}},
+        _mark(),
         projection={LOCK: 0},
         sort=list(order.items()),
     )
     return row
+
+
+def _mark() -> Document:
+    """Return what locks a row: MongoDB locks what is written, and none of the fields changes."""
+    return {"$set": {LOCK: ObjectId()}}
 
 
 async def check_references(

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from pymongo.synchronous.database import Database
 from pymongo.uri_parser import parse_uri
 
+from watchword.adapters import MONGODB_URLS
 from watchword.adapters.mongodb.lines import AsyncLine, BlockingLine, EitherLine, Line
 from watchword.concurrency import PerLoop
 from watchword.errors import ConfigurationError
@@ -25,7 +26,6 @@ MongoDB: TypeAlias = (
 """A URL, or a client or database of PyMongo's, blocking or async."""
 
 _DATABASE: Final = "watchword"
-_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
 # The driver's own bounds are half a minute for a server, and none for an answer and for a free
 # connection: nobody waits for that who signs in.
 _BOUNDS: Final[Mapping[str, int]] = {
@@ -117,7 +117,7 @@ def _options_of(url: str) -> Mapping[str, Any]:
     No complaint repeats a part of it: any may be a piece of a password.
     """
     scheme, _, rest = url.partition("://")
-    if f"{scheme}://" not in _SCHEMES:
+    if f"{scheme}://" not in MONGODB_URLS:
         raise _unreadable()
     try:
         # The names behind +srv are looked up with the first connection.

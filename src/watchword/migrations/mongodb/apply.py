@@ -91,8 +91,8 @@ class Migrator:
                 return Migrated(version=state.version)
             async with leased(self._line, self._history.name) as lease:
                 job = await self._begun(aim, lease)
-                if job is None:
-                    return Migrated(version=(await self._examined(aim)).version)
+                if isinstance(job, Migrated):
+                    return job
                 await self._carry_out(job, lease, on_progress)
                 await self._finish(job)
                 return job.migrated
@@ -111,11 +111,11 @@ class Migrator:
         refuse([*plan.conflicts, *[it async for it in self._empty_rows(plan, lease)]])
         return state, plan
 
-    async def _begun(self, aim: Aim, lease: Lease) -> Job[CollectionsState] | None:
-        """Write down what is to be done; None if meanwhile somebody else has done it."""
+    async def _begun(self, aim: Aim, lease: Lease) -> Job[CollectionsState] | Migrated:
+        """Write down what is to be done; or tell that meanwhile somebody else has done it."""
         state, plan = await self._planned(aim, lease)
         if not plan.changes and state.is_at(aim):
-            return None
+            return Migrated(version=state.version)
         number = await self._history.begin(
             plan.after,
             fingerprint=state.wanted.fingerprint,

@@ -11,11 +11,18 @@ from watchword.concurrency import Backoff
 from watchword.engine.findings import Code, Finding
 from watchword.errors import ConfigurationError
 from watchword.migrations.drift import Drift, Remedy
-from watchword.migrations.look import KEEP, MIGRATE, Look, plan_of, version_findings
+from watchword.migrations.look import (
+    KEEP,
+    MIGRATE,
+    Look,
+    name_findings,
+    of_newer_release,
+    plan_of,
+    version_findings,
+)
 from watchword.migrations.mongodb.history import History
 from watchword.migrations.mongodb.lease import is_held
 from watchword.migrations.mongodb.state import CollectionsState, seen_in
-from watchword.migrations.renames import Renames
 from watchword.migrations.state import State
 from watchword.migrations.versions import Version
 from watchword.schema import Schema
@@ -83,15 +90,12 @@ class _Checker:
             return await self._history.read(), []
         except ConfigurationError as error:
             # What a newer release wrote down cannot be read; what there is can.
-            return (), [Finding(Code.W022, "error", error.message.rstrip("."), error.hint)]
+            return (), [of_newer_release(error)]
 
 
 def _drift(state: CollectionsState) -> Iterator[Finding]:
     known, present = state.recorded or Snapshot(), state.live.snapshot
-    renames = Renames().between(known, state.wanted, present)
-    for conflict in renames.conflicts:
-        about, _, advice = conflict.partition(": ")
-        yield Finding(Code.W019, "error", about, f"{advice[:1].upper()}{advice[1:-1]}")
+    yield from name_findings(known, state.wanted, present)
     plan = plan_of(state)
     remedy = Remedy(KEEP if state.newer_than else MIGRATE, plan.conflicts)
     yield from Drift(plan=plan, wanted=state.wanted, live=state.live, remedy=remedy).findings()
