@@ -144,3 +144,12 @@ def test_what_expires_is_purged_by_an_index(model: Model) -> None:
     """Removing old rows must not read the live ones."""
     if "expires_at" in model.fields:
         assert model.fields["expires_at"].index
+
+
+@pytest.mark.parametrize("field", [{"type": "string", "index": True}, {"type": "datetime"}])
+def test_rows_expire_by_an_instant_that_has_an_index(field):
+    """Nothing else says when, or finds what has expired."""
+    with pytest.raises(ConfigurationError, match="expire by an instant that has an index"):
+        Field(**field, expiry=True)
+
+    assert Field("datetime", index=True, expiry=True).expiry

@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -18,8 +18,12 @@ from urllib.parse import urlsplit
 
 import bson
 import pytest
+from bson.binary import Binary
+from bson.objectid import ObjectId
 from pymongo import AsyncMongoClient, MongoClient, common
 from pymongo.synchronous.database import Database
+
+from watchword.adapters.mongodb.documents import Collections
 
 STAND_IN: Final = Path(__file__).with_name("stand_in.py")
 REAL: Final = os.environ.get("WATCHWORD_MONGODB_URL")
@@ -65,6 +69,15 @@ class Server:
             self._process = None
 
 
+@contextmanager
+def collected() -> Iterator[None]:
+    """End what was cut off; the driver's monitor leaves such a socket to the collector."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 @pytest.fixture
 def eager_driver(monkeypatch) -> None:
     """Let the driver look soon, and again soon, whether a server is back."""
@@ -79,7 +92,8 @@ def server(tmp_path, eager_driver) -> Iterator[Server]:
         server.start()
         yield server
     finally:
-        server.kill()
+        with collected():
+            server.kill()
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +138,31 @@ def empty(mongodb_database) -> Database:
 
 
 @pytest.fixture
+def peek_into() -> Callable[[Database, Any], Callable[[str], list[dict[str, Any]]]]:
+    """Read the rows of a model as they are in a database."""
+
+    def peek_into(database: Database, schema: Any) -> Callable[[str], list[dict[str, Any]]]:
+        def peek(model: str) -> list[dict[str, Any]]:
+            it = Collections(schema).require(model)
+            rows = list(database[it.name].find())
+            return [{name: _plain(row[key]) for name, key in it.keys.items()} for row in rows]
+
+        return peek
+
+    return peek_into
+
+
+def _plain(value: Any) -> Any:
+    """Return the text that an id in the database stands for."""
+    match value:
+        case Binary(subtype=4):
+            return str(value.as_uuid())
+        case ObjectId():
+            return str(value)
+    return value
+
+
+@pytest.fixture
 def new_client(request, watchword_mode, run):
     """Make clients of PyMongo's that fit the test's mode."""
     made = []
@@ -134,16 +173,11 @@ def new_client(request, watchword_mode, run):
         return made[-1]
 
     yield new_client
-    with warnings.catch_warnings():
-        if "proxy" in request.fixturenames:
-            # Its monitor leaves a socket to the collector that is cut off under its hands.
-            warnings.simplefilter("ignore", ResourceWarning)
+    with collected() if "proxy" in request.fixturenames else nullcontext():
         for it in made:
             closing = it.close()
             if closing is not None:
                 run(closing)
-        if "proxy" in request.fixturenames:
-            gc.collect()
 
 
 @pytest.fixture
@@ -353,8 +387,9 @@ def new_proxy(eager_driver) -> Iterator[Callable[[str], Proxy]]:
         return made[-1]
 
     yield new_proxy
-    for it in made:
-        it.close()
+    with collected():
+        for it in made:
+            it.close()
 
 
 @pytest.fixture

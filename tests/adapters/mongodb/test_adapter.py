@@ -4,12 +4,8 @@ import os
 from typing import Any, ClassVar, Final
 
 import pytest
-from bson.binary import Binary
-from bson.objectid import ObjectId
-from pymongo import AsyncMongoClient, MongoClient
 
 from watchword.adapters.mongodb import MongoDBAdapter
-from watchword.adapters.mongodb.documents import Collections
 from watchword.testing import AdapterSuite
 
 # Test to why it needs them.
@@ -57,36 +53,14 @@ class OnMongoDB(AdapterSuite):
         return proxy.disconnect
 
     @pytest.fixture
-    def small_pool(self, mongodb_url, mongodb_name, empty, mode, run):
+    def small_pool(self, new_client, mongodb_url, mongodb_name, empty):
         """By a client of one connection."""
-        if mode.name == "driven":
-            with MongoClient(mongodb_url, maxPoolSize=1) as blocking:
-                yield self.make(blocking, mongodb_name)
-            return
-        asynchronous = AsyncMongoClient(mongodb_url, maxPoolSize=1)
-        yield self.make(asynchronous, mongodb_name)
-        run(asynchronous.close())
+        return self.make(new_client(mongodb_url, maxPoolSize=1), mongodb_name)
 
     @pytest.fixture
-    def peek(self, empty, schema):
+    def peek(self, peek_into, empty, schema):
         """Reads by a client of its own."""
-
-        def peek(model: str) -> list[dict[str, Any]]:
-            it = Collections(schema).require(model)
-            rows = list(empty[it.name].find())
-            return [{name: _plain(row[key]) for name, key in it.keys.items()} for row in rows]
-
-        return peek
-
-
-def _plain(value: Any) -> Any:
-    """Return the text that an id in the database stands for."""
-    match value:
-        case Binary(subtype=4):
-            return str(value.as_uuid())
-        case ObjectId():
-            return str(value)
-    return value
+        return peek_into(empty, schema)
 
 
 class TestMongoClient(OnMongoDB):

@@ -2,16 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from bson.binary import Binary
 from pymongo import MongoClient
 from pymongo.synchronous.database import Database
 
 from watchword import DeleteUser, UserOptions
 from watchword.adapters.mongodb import MongoDBAdapter
-from watchword.adapters.mongodb.documents import Collections
 from watchword.testing import AdapterSuite
 
 pytestmark = [
@@ -68,20 +66,9 @@ class TestNx27017(AdapterSuite):
         return other_adapter
 
     @pytest.fixture
-    def peek(self, empty, schema):
+    def peek(self, peek_into, empty, schema):
         """Reads past the adapter."""
-
-        def peek(model: str) -> list[dict[str, Any]]:
-            it = Collections(schema).require(model)
-            rows = list(empty[it.name].find())
-            return [{name: _plain(row[key]) for name, key in it.keys.items()} for row in rows]
-
-        return peek
-
-
-def _plain(value: Any) -> Any:
-    """Return the text that an id in the database stands for."""
-    return str(value.as_uuid()) if isinstance(value, Binary) else value
+        return peek_into(empty, schema)
 
 
 @pytest.fixture
